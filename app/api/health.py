@@ -1,0 +1,44 @@
+"""Liveness and readiness."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from app.api.dependencies import ServicesDependency
+from app.core.errors import Unavailable
+from app.database.schema import schema_status
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["health"])
+
+
+class Health(BaseModel):
+    """`status` is always `ok`; anything else is an error response."""
+
+    status: str = "ok"
+
+
+class Readiness(Health):
+    """The schema revision that the database has."""
+
+    schema_revision: str
+
+
+@router.get("/health")
+async def live() -> Health:
+    """The process answers."""
+    return Health()
+
+
+@router.get("/health/ready")
+async def ready(services: ServicesDependency) -> Readiness:
+    """The database answers and has the schema that this version needs; else 503."""
+    await services.database.ping()
+    status = await schema_status(services.database)
+    if not status.up_to_date or status.current is None:
+        raise Unavailable(
+            f"The database's schema is at {status.current or 'none'}; {status.head} is needed."
+        )
+    return Readiness(schema_revision=status.current)

@@ -1,0 +1,79 @@
+"""Names of span attributes, in one place, and the tracer that writes spans.
+
+The names are those of the OpenTelemetry conventions for generative AI, pinned at the release
+below, plus three of our own that every span of a database, model or HTTP call carries:
+`provider`, `model` and `latency_ms`. No attribute ever holds content, a header or a key.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from opentelemetry import trace
+from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider, Tracer, TracerProvider
+
+__all__ = [
+    "CONVENTIONS",
+    "ENDPOINT",
+    "ERROR_TYPE",
+    "FINISH_REASONS",
+    "HTTP_STATUS",
+    "INPUT_TOKENS",
+    "LATENCY_MS",
+    "MODEL",
+    "OPERATION",
+    "OUTPUT_TOKENS",
+    "PROVIDER",
+    "PROVIDER_NAME",
+    "REQUEST_ID",
+    "REQUEST_MODEL",
+    "RESPONSE_ID",
+    "RESPONSE_MODEL",
+    "RETRY_NUMBER",
+    "STREAM",
+    "TIME_TO_FIRST_CHUNK",
+    "create_tracer",
+    "current_trace_id",
+]
+
+CONVENTIONS: Final = "1.41.1"
+
+OPERATION: Final = "gen_ai.operation.name"
+PROVIDER_NAME: Final = "gen_ai.provider.name"
+REQUEST_MODEL: Final = "gen_ai.request.model"
+STREAM: Final = "gen_ai.request.stream"
+RESPONSE_ID: Final = "gen_ai.response.id"
+RESPONSE_MODEL: Final = "gen_ai.response.model"
+FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
+TIME_TO_FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"
+INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
+OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
+ERROR_TYPE: Final = "error.type"
+HTTP_STATUS: Final = "http.response.status_code"
+RETRY_NUMBER: Final = "http.request.resend_count"
+
+PROVIDER: Final = "provider"
+MODEL: Final = "model"
+LATENCY_MS: Final = "latency_ms"
+ENDPOINT: Final = "endpoint"
+REQUEST_ID: Final = "request_id"
+
+_SCHEMA_URL = f"https://opentelemetry.io/schemas/{CONVENTIONS}"
+
+
+def create_tracer(provider: TracerProvider | None = None) -> Tracer | None:
+    """Return a tracer, or None if nobody listens, so that callers can skip the work.
+
+    `provider` is the one to write to; without it, the one that the process was started with
+    (as by `opentelemetry-instrument`), if any.
+    """
+    found = provider if provider is not None else trace.get_tracer_provider()
+    if isinstance(found, (ProxyTracerProvider, NoOpTracerProvider)):
+        return None
+    return found.get_tracer("prompt-workbench", schema_url=_SCHEMA_URL)
+
+
+def current_trace_id() -> str | None:
+    """Return the trace that the caller is in, 32 hexadecimal digits; None if it is in none."""
+    context = trace.get_current_span().get_span_context()
+    return format(context.trace_id, "032x") if context.is_valid else None

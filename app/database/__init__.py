@@ -1,0 +1,14 @@
+"""Engines, sessions, column types and schema revisions."""
+
+from app.database.base import Base, Money, UTCDateTime
+from app.database.engine import AsyncSession, Database, DatabaseError, IntegrityError
+
+__all__ = [
+    "AsyncSession",
+    "Base",
+    "Database",
+    "DatabaseError",
+    "IntegrityError",
+    "Money",
+    "UTCDateTime",
+]

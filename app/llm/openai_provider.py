@@ -1,0 +1,125 @@
+"""OpenAI and every server that speaks its chat completions; the only module that imports openai.
+
+The official SDK knows where a request goes and how it is signed: base URL (with a query, as
+Azure wants one), key, organisation, project. Those are taken from it once; a completion is then
+written and read by `openai_wire` and sent through the guard directly, which costs a fifth of the
+SDK's own way. The SDK itself is used where it saves code (looking up a model), through the same
+guard and with its retries off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import cast
+
+import httpx2
+import openai
+from yarl import URL
+
+from app.core.clock import Clock
+from app.core.settings import EndpointSettings
+from app.llm.errors import AuthenticationFailed, LLMError, MalformedResponse
+from app.llm.http_errors import ErrorContext, error_from_status
+from app.llm.openai_wire import StreamReader, encode_request, read_completion
+from app.llm.providers import ModelReport, ProviderReply
+from app.llm.sse import EventLines
+from app.llm.transport import GuardedTransport, StreamedReply, endpoint_redactor, endpoint_url
+from app.llm.types import LLMRequest, StreamEvent
+
+__all__ = ["OpenAIProvider"]
+
+_NO_KEY = "no-key-set"  # the SDK demands one; a local server ignores it
+_NEEDS_KEY = "api.openai.com"
+_STREAM_HEADERS: Mapping[str, str] = {
+    "Accept": "text/event-stream",
+    "Accept-Encoding": "identity",  # a compressor would hold events back
+}
+
+
+class OpenAIProvider:
+    """One account at one OpenAI-compatible server."""
+
+    def __init__(self, endpoint: str, settings: EndpointSettings, *, clock: Clock) -> None:
+        base = endpoint_url(endpoint, settings.base_url)
+        self._endpoint = endpoint
+        self._clock = clock
+        self._redact = endpoint_redactor(settings)
+        self._remedy = f"Set {_key_variable(endpoint)} to a valid key."
+        self._lacks_key = settings.api_key is None and base.host == _NEEDS_KEY
+        self._sdk = openai.AsyncOpenAI(
+            api_key=settings.api_key.get_secret_value() if settings.api_key else _NO_KEY,
+            base_url=str(base.with_query(None)),
+            default_query=dict(base.query),
+            max_retries=0,
+            timeout=None,
+            http_client=httpx2.AsyncClient(
+                transport=_GuardedSDKTransport(self), trust_env=False, follow_redirects=False
+            ),
+        )
+        self._url = (URL(str(self._sdk.base_url)) / "chat/completions").with_query(base.query)
+        self._transport = GuardedTransport(
+            endpoint, settings, redact=self._redact, headers=_headers(self._sdk)
+        )
+
+    async def generate(self, request: LLMRequest) -> ProviderReply:
+        """Make one plain completion."""
+        body = encode_request(request, stream=False)
+        self._require_key()
+        reply = await self._transport.fetch("POST", self._url, body=body)
+        context = self._context(request)
+        if reply.status != 200:
+            raise error_from_status(
+                reply.status, reply.headers, reply.body, context, self._clock.now()
+            )
+        request_id = reply.headers.get("x-request-id")
+        return read_completion(reply.body, context, header_request_id=request_id)
+
+    async def stream(
+        self, request: LLMRequest
+    ) -> AsyncGenerator[StreamEvent | ProviderReply, None]:
+        """Make one streamed completion.
+
+        It is a success only if every choice has its finish reason and the line `data: [DONE]`
+        came to its end.
+        """
+        body = encode_request(request, stream=True)
+        self._require_key()
+        context = self._context(request)
+        async with self._transport.open(
+            "POST", self._url, body=body, headers=_STREAM_HEADERS
+        ) as reply:
+            await self._require_events(reply, context)
+            reader = StreamReader(context, header_request_id=reply.headers.get("x-request-id"))
+            try:
+                async for payload in _payloads(reply):
+                    for event in reader.events(payload):
+                        yield event
+                    if reader.done:
+                        break
+                whole = reader.reply()
+            except LLMError as error:
+                error.partial_text = error.partial_text or reader.partial_text or None
+                raise
+            await reply.finish()
+        yield whole
+
+    async def probe(self, provider_model: str) -> ModelReport:
+        """Look the model up at `/models/{name}`."""
+        self._require_key()
+        try:
+            model = await self._sdk.models.retrieve(provider_model)
+        except openai.APIConnectionError as error:
+            if isinstance(error.__cause__, LLMError):
+                raise error.__cause__ from None
+            raise
+        except (openai.APIResponseValidationError, ValueError):
+            raise MalformedResponse(
+                f"Endpoint {self._endpoint!r} describes {provider_model!r} in no way we know."
+            ) from None
+        return ModelReport(model.id or provider_model)
+
+    async def close(self) -> None:
+        """Close connections."""
+        await self._transport.close()
+        await self._sdk.close()

@@ -1,0 +1,263 @@
+"""Extraction: fill the wanted fields from the material and write them as the prompt asks.
+
+A schema gives keys, types and descriptions, and each of them is used: types decide how a value is
+written, descriptions sharpen the search, and a nullable field may stay empty. With less said, the
+model follows its habits: keys in a style of its own, amounts and dates as they stand in the text,
+a fence around the JSON, the next best number where there is none of the wanted kind.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from app.core.hashing import JSON
+from app.llm.simulated.ability import Ability
+from app.llm.simulated.classify import Label, choose
+from app.llm.simulated.dice import Dice
+from app.llm.simulated.fields import Field, named_fields, schema_fields, schema_of
+from app.llm.simulated.reading import Reading, stems
+from app.llm.simulated.values import (
+    Weighing,
+    find_amount,
+    find_date,
+    find_identifier,
+    find_name,
+)
+
+__all__ = ["extraction", "is_extraction"]
+
+_TASK = re.compile(r"\bJSON\b|\b(?:extract|pull out)\b", re.IGNORECASE)
+
+
+def is_extraction(reading: Reading, response_format: Mapping[str, JSON] | None) -> bool:
+    """Whether the request wants fields, by its response format or its words."""
+    kind = None if response_format is None else response_format.get("type")
+    return (
+        kind in ("json_schema", "json_object")
+        or schema_of(response_format) is not None
+        or reading.asks(_TASK)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    reading: Reading
+    ability: Ability
+    dice: Dice
+
+    def obeys(self, name: str) -> bool:
+        return self.dice.chance("obey " + name, self.ability.obedience)
+
+    def weighing(self, field: Field) -> Weighing:
+        """Return how well this field is searched for: better if the request explains it."""
+        explained = len(field.notes) > 20
+        trust = self.ability.care + (0.35 if explained else 0.0)
+        noise = self.ability.noise * (0.35 if explained else 0.6)
+        return Weighing(self.dice, trust, noise)
+
+
+def extraction(
+    reading: Reading,
+    response_format: Mapping[str, JSON] | None,
+    ability: Ability,
+    dice: Dice,
+) -> str:
+    """Return the answer to an extraction request."""
+    task = _Task(reading, ability, dice)
+    schema = schema_of(response_format)
+    fields = schema_fields(schema) if schema else named_fields(reading.instructions)
+    found = {
+        _key(field, task): _value(_with_rules(field, reading), task)
+        for field in fields or _OWN_FIELDS
+    }
+    return _written(found, schema is not None or response_format is not None, task)
+
+
+_OWN_FIELDS = tuple(
+    Field(name, exact=False) for name in ("company name", "amount", "date", "reference number")
+)
+
+
+def _key(field: Field, task: _Task) -> str:
+    """Return the key for a field; one that was named in prose gets a style of the model's own."""
+    if field.exact:
+        return field.name
+    words = field.name.split()
+    style = task.dice.uniform("key style")
+    if style < 0.65:
+        return "_".join(words)
+    if style < 0.8:
+        return words[0] + "".join(word.capitalize() for word in words[1:])
+    return " ".join(word.capitalize() for word in words)
+
+
+def _with_rules(field: Field, reading: Reading) -> Field:
+    """Return the field with the lines of the instructions that name it added to its notes."""
+    spoken = field.name.replace("_", " ").lower()
+    lines = [
+        line
+        for line in reading.instructions.lower().splitlines()
+        if (spoken in line or field.name.lower() in line) and line.lstrip()[:1] in "-*•"
+    ]
+    return replace(field, notes=" ".join([field.notes, *lines]).strip())
+
+
+# --------------------------------------------------------------------------- values
+
+
+def _value(field: Field, task: _Task) -> JSON:
+    if field.choices:
+        labels = [Label(choice) for choice in field.choices]
+        return choose(labels, task.reading, task.ability, task.dice).name
+    if field.types == {"boolean"}:
+        return bool(stems(field.name + " " + field.notes) & task.reading.words)
+    for pattern, find in _FINDERS:
+        if pattern.search(field.name):
+            return find(field, task)
+    return _labelled(field, task)
+
+
+_ISO_DATE = re.compile(r"iso|yyyy-mm-dd|\bdate\b(?=\s|$)")
+_ISO_CODE = re.compile(r"iso|4217|three.letter|code")
+_NULL = re.compile(r"\bnull\b")
+
+
+def _date(field: Field, task: _Task) -> JSON:
+    day = find_date(task.reading.material, task.weighing(field))
+    if day is None:
+        return None
+    if _ISO_DATE.search(field.notes):
+        iso = task.obeys("date form")
+    else:
+        iso = task.dice.chance("iso date", 0.55)
+    return day.day.isoformat() if iso else day.written
+
+
+def _currency(field: Field, task: _Task) -> JSON:
+    amount = find_amount(task.reading.material, task.weighing(field))
+    if amount is None:
+        return None
+    sign = amount.currency
+    told = _ISO_CODE.search(field.notes) is not None
+    if told and task.obeys("currency form") or not told and task.dice.chance("code", 0.6):
+        return _CODES.get(sign, sign)
+    return sign
+
+
+_CODES = {
+    "$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "C$": "CAD", "A$": "AUD", "Fr.": "CHF",
+    "kr": "SEK", "zł": "PLN",
+}  # fmt: skip
+
+
+def _amount(field: Field, task: _Task) -> JSON:
+    amount = find_amount(task.reading.material, task.weighing(field))
+    if amount is None:
+        return None
+    if field.types & {"number", "integer"}:
+        as_number = True
+    elif "number" in field.notes:
+        as_number = task.obeys("number form")
+    else:
+        as_number = task.dice.chance("number", 0.6)
+    return _plain(amount.value) if as_number else amount.written
+
+
+def _identifier(field: Field, task: _Task) -> JSON:
+    words = [word for word in re.split(r"[\W_]+", field.name.lower()) if word not in _NUMBER_WORDS]
+    wanted = re.compile("|".join(_SYNONYMS.get(word, re.escape(word)) for word in words) or "no|#")
+    told = "null" in field.types or _NULL.search(field.notes) is not None
+    strict = task.obeys("null") if told else task.dice.chance("admit absence", 0.3)
+    text = task.reading.material
+    # The cues are lower case words; the text's capitals do not matter.
+    pattern = re.compile(rf"\b(?:{wanted.pattern})", re.IGNORECASE)
+    return find_identifier(text, pattern, task.weighing(field), strict=strict)
+
+
+_NUMBER_WORDS = frozenset(("number", "no", "id", "nr", "code", "reference", ""))
+_SYNONYMS = {
+    "invoice": r"invoice(?! date)|inv\b|rechnung|bill\b|bill |doc(?:ument)?_?(?: no)?\b|number\b|no\.",
+    "order": r"order|booking|reference|po\b",
+    "customer": r"customer|client|account",
+}
+
+
+def _name(field: Field, task: _Task) -> JSON:
+    return find_name(task.reading.material, task.weighing(field))
+
+
+_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_URL = re.compile(r"https?://[^\s)>\"']+")
+_PHONE = re.compile(r"\+?\d[\d /()-]{6,}\d")
+
+
+def _first(pattern: re.Pattern[str]) -> Callable[[Field, _Task], JSON]:
+    def find(field: Field, task: _Task) -> JSON:
+        match = pattern.search(task.reading.material)
+        return None if match is None else match[0]
+
+    return find
+
+
+_FINDERS: tuple[tuple[re.Pattern[str], Callable[[Field, _Task], JSON]], ...] = (
+    (re.compile(r"date|deadline|\bday\b", re.IGNORECASE), _date),
+    (re.compile(r"currency", re.IGNORECASE), _currency),
+    (re.compile(r"e-?mail", re.IGNORECASE), _first(_EMAIL)),
+    (re.compile(r"phone", re.IGNORECASE), _first(_PHONE)),
+    (re.compile(r"\burl\b|website|link", re.IGNORECASE), _first(_URL)),
+    (re.compile(r"number|(?:^|_| )(?:id|no|nr)$|reference", re.IGNORECASE), _identifier),
+    (re.compile(r"total|amount|price|sum$|cost|paid", re.IGNORECASE), _amount),
+    (re.compile(r"vendor|seller|supplier|company|merchant|shop|store|name", re.IGNORECASE), _name),
+)
+
+_NUMBER = re.compile(r"-?\d+(?:[.,]\d+)?")
+
+
+def _labelled(field: Field, task: _Task) -> JSON:
+    """Return what stands behind the field's name in the text, or the sentence nearest to it."""
+    spoken = re.escape(field.name).replace("_", "[ _]")
+    match = re.search(rf"\b{spoken}\s*[:=]\s*([^\n;]+)", task.reading.material, re.IGNORECASE)
+    text = match[1].strip() if match else _nearest_sentence(field, task)
+    if field.types & {"number", "integer"}:
+        number = _NUMBER.search(text)
+        return None if number is None else _plain(float(number[0].replace(",", ".")))
+    if "array" in field.types:
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return text or None
+
+
+def _nearest_sentence(field: Field, task: _Task) -> str:
+    wanted = stems(f"{field.name} {field.notes}".replace("_", " "))
+    sentences = re.split(r"(?<=[.!?])\s+|\n+", task.reading.material)
+    return max(sentences, key=lambda sentence: len(stems(sentence) & wanted), default="").strip()
+
+
+def _plain(value: float) -> int | float:
+    return int(value) if value.is_integer() else value
+
+
+# --------------------------------------------------------------------------- the answer
+
+_JSON = re.compile(r"\bJSON\b", re.IGNORECASE)
+_ONLY = re.compile(
+    r"\b(?:only|just|nothing else|no (?:other|explanation|prose|fence))\b", re.IGNORECASE
+)
+
+
+def _written(found: Mapping[str, JSON], formatted: bool, task: _Task) -> str:
+    """Word the fields: plain JSON if the form is enforced, else as told or by habit."""
+    if not formatted and not task.reading.asks(_JSON):
+        return "\n".join(
+            f"{key}: {'none' if value is None else value}" for key, value in found.items()
+        )
+    if formatted:
+        plain = 0.5 + task.ability.obedience / 2
+    else:
+        plain = task.ability.obedience if task.reading.asks(_ONLY) else 0.5
+    if task.dice.chance("plain json", plain):
+        return json.dumps(found, ensure_ascii=False)
+    block = "```json\n" + json.dumps(found, ensure_ascii=False, indent=2) + "\n```"
+    return block if task.dice.chance("silent", 0.6) else "Here is what I found:\n\n" + block

@@ -1,0 +1,360 @@
+"""Finding amounts, dates, numbers and names in a business text, with small rules.
+
+Every finder collects candidates and scores each by the words around it; the best one after noise
+is taken. `Weighing` carries how well the cues are used: by a careful model, or because the
+request explains what it wants.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import TypeVar
+
+from app.llm.simulated.dice import Dice
+
+__all__ = [
+    "Amount",
+    "Day",
+    "Weighing",
+    "find_amount",
+    "find_date",
+    "find_identifier",
+    "find_name",
+]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Weighing:
+    """How candidates are weighed: `trust` scales the cues, `noise` the luck."""
+
+    dice: Dice
+    trust: float
+    noise: float
+
+    def best(self, name: str, scored: Iterable[tuple[T, float]]) -> T | None:
+        """Return the candidate with the highest weighted score, or None if there is none."""
+        ranked = [
+            (score * self.trust + self.noise * self.dice.gumbel(f"{name} {place}"), -place, item)
+            for place, (item, score) in enumerate(scored)
+        ]
+        return max(ranked, key=lambda entry: entry[:2])[2] if ranked else None
+
+
+def _cues(*words: str) -> re.Pattern[str]:
+    return re.compile(r"\b(?:" + "|".join(words) + r")", re.IGNORECASE)
+
+
+def _before(text: str, position: int, width: int = 34) -> str:
+    """Return what stands before `position` on its line, at most `width` characters."""
+    return text[max(text.rfind("\n", 0, position) + 1, position - width) : position]
+
+
+# --------------------------------------------------------------------------- amounts
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A sum of money as found: `written` in full, its value, its currency sign or word."""
+
+    written: str
+    value: float
+    currency: str
+
+
+_SIGN = r"C\$|A\$|[$€£¥]|CHF|Fr\.|USD|EUR|GBP|CAD|AUD|SEK|NOK|DKK|PLN|JPY|zł|kr\b"
+_FIGURE = r"\d{1,3}(?:[,. ]\d{3})+(?:[.,]\d{2})?(?!\d)|\d+[.,]\d{2}(?!\d)|\d+"
+_AMOUNT = re.compile(
+    rf"(?P<sign>{_SIGN})[ ]?(?P<figure>{_FIGURE})(?:[ ](?P<code>CAD|USD|AUD)\b)?"
+    rf"|(?P<figure_first>{_FIGURE})[ ]?(?P<sign_last>{_SIGN})"
+)
+_BARE_AMOUNT = re.compile(r"(?<![\d./-])\d[\d,. ]*[.,]\d{2}(?![\d./-])")
+_GRAND = _cues(
+    "total",
+    "grand",
+    "gross",
+    "sum\\b",
+    "to pay",
+    "amount",
+    "due",
+    "paid",
+    "charge[ds]?",
+    "incl",
+    "in all",
+    "makes",
+    "comes to",
+    "gesamt",
+    "price",
+    "bottom",
+    "invoice",
+    "received",
+    "want",
+)
+_PARTIAL = _cues(
+    "sub",
+    "net",
+    "excl",
+    "before tax",
+    "without tax",
+    "tax",
+    "vat",
+    "hst",
+    "gst",
+    "change\\b",
+    "cash",
+    "tip",
+    "shipping",
+    "postage",
+    "delivery",
+    "deposit",
+    "remain",
+    "voucher",
+    "discount",
+    "offer",
+    "instal",
+    "each",
+    "of which",
+    "opening",
+    "mwst",
+    "carriage",
+    "goods",
+    "items",
+    "not",
+    "they add",
+    "less",
+)
+_SEPARATED_END = re.compile(r"[.,](\d{2})$")
+
+
+def value_of(figure: str) -> float:
+    """Return the value of a figure with either decimal sign: `1,240.50`, `1.240,50`, `1 240,50`."""
+    end = _SEPARATED_END.search(figure)
+    whole = figure[: end.start()] if end else figure
+    digits = re.sub(r"\D", "", whole) or "0"
+    return float(f"{digits}.{end[1] if end else 0}")
+
+
+def amounts_in(text: str) -> list[tuple[Amount, int]]:
+    """Return the sums of money in `text` with their positions."""
+    found = [
+        (
+            Amount(
+                match[0],
+                value_of(match["figure"] or match["figure_first"]),
+                match["code"] or match["sign"] or match["sign_last"],
+            ),
+            match.start(),
+        )
+        for match in _AMOUNT.finditer(text)
+    ]
+    if found:
+        return found
+    bare = _BARE_AMOUNT.finditer(text)
+    return [(Amount(match[0], value_of(match[0].strip()), ""), match.start()) for match in bare]
+
+
+def find_amount(text: str, weighing: Weighing) -> Amount | None:
+    """Return what is likely the total."""
+    found = amounts_in(text)
+    largest = max((amount.value for amount, _ in found), default=0.0)
+
+    def score(amount: Amount, position: int) -> float:
+        before = _before(text, position)
+        after = text[position + len(amount.written) : position + len(amount.written) + 14]
+        cues = 2.0 * bool(_GRAND.search(before)) - 2.2 * bool(_PARTIAL.search(before))
+        cues += 1.5 * bool(re.match(r",? (?:in (?:total|all)|including|all in)", after))
+        cues -= 1.5 * bool(re.match(r" (?:plus|\+|without|remain|tax\b)", after))
+        return cues + 1.2 * (amount.value == largest) + 0.5 * position / (len(text) + 1)
+
+    return weighing.best("amount", ((amount, score(amount, at)) for amount, at in found))
+
+
+# --------------------------------------------------------------------------- dates
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A date as found and, where it makes one, as a calendar day."""
+
+    written: str
+    day: date
+
+
+_MONTHS = {
+    name: number
+    for number, name in enumerate(
+        ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1
+    )
+}
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?"
+_DATE = re.compile(
+    r"\b(?:(?P<y1>\d{4})-(?P<m1>\d{2})-(?P<d1>\d{2})"
+    r"|(?P<a2>\d{1,2})(?P<separator>[./-])(?P<b2>\d{1,2})(?P=separator)(?P<y2>\d{4})"
+    rf"|(?P<d3>\d{{1,2}})(?:st|nd|rd|th)?(?: of)?[ -](?P<m3>{_MONTH})[ ,-]{{1,2}}(?P<y3>\d{{4}})"
+    rf"|(?P<m4>{_MONTH}) (?P<d4>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<y4>\d{{4}}))"
+)
+_ISSUED = _cues(
+    "invoice",
+    "issued",
+    "dated",
+    "date\\b",
+    "datum",
+    "receipt",
+    "ordered",
+    "placed",
+    "booked on",
+    "written on",
+    "paid on",
+    "charged on",
+    "received",
+    "invoiced",
+    "from\\b",
+    "of\\b",
+    "inv\\b",
+)
+_OTHER_DAY = _cues(
+    "due",
+    "until",
+    "by\\b",
+    "before",
+    "deliver",
+    "shipped",
+    "arriv",
+    "next",
+    "sent\\b",
+    "remind",
+    "valid",
+    "left our",
+    "letter of",
+    "offer",
+    "period",
+    "to\\b",
+    "work done",
+    "posting",
+    "came in",
+    "replaces",
+    "cancels",
+    "return",
+    "payable",
+    "first on",
+    "supposed",
+    "visit on",
+)
+
+
+def days_in(text: str, *, month_first: bool) -> list[tuple[Day, int]]:
+    """Return the dates in `text` with their positions; impossible ones are left out.
+
+    `month_first` decides 03/04/2025; a part above 12 decides by itself.
+    """
+    days = []
+    for match in _DATE.finditer(text):
+        day = _day(match, month_first=month_first)
+        if day is not None:
+            days.append((Day(match[0], day), match.start()))
+    return days
+
+
+def _day(match: re.Match[str], *, month_first: bool) -> date | None:
+    if match["y1"]:
+        parts = match["y1"], match["m1"], match["d1"]
+    elif match["y2"]:
+        swap = match["separator"] == "/" and (month_first or int(match["b2"]) > 12)
+        swap = swap and int(match["a2"]) <= 12
+        parts = match["y2"], match["a2" if swap else "b2"], match["b2" if swap else "a2"]
+    else:
+        month = _MONTHS[(match["m3"] or match["m4"])[:3].lower()]
+        parts = match["y3"] or match["y4"], str(month), match["d3"] or match["d4"]
+    try:
+        return date(*map(int, parts))
+    except ValueError:
+        return None
+
+
+def find_date(text: str, weighing: Weighing) -> Day | None:
+    """Return what is likely the date of the document itself."""
+    found = days_in(text, month_first="$" in text or "USD" in text)
+
+    def score(position: int) -> float:
+        before = _before(text, position)
+        alone = 0.8 * (not before.strip())
+        nearest = _nearest(before)
+        return alone + nearest - 0.6 * position / (len(text) + 1)
+
+    return weighing.best("date", ((day, score(at)) for day, at in found))
+
+
+def _nearest(before: str) -> float:
+    """Return 1.6 if the last cue before a date speaks for it, -1.6 if against, 0 without one."""
+    pro = max((match.end() for match in _ISSUED.finditer(before)), default=-1)
+    contra = max((match.end() for match in _OTHER_DAY.finditer(before)), default=-1)
+    return 0.0 if pro == contra else 1.6 if pro > contra else -1.6
+
+
+# --------------------------------------------------------------------------- numbers of documents
+
+_IDENTIFIER = re.compile(r"(?<![\w$€£.,/-])(?=[\w/-]*\d)[A-Z]{0,4}[\w/-]{3,16}(?![\w/]|[.,]\d)")
+_UNIT_OF_TIME = re.compile(r"^\d{1,2}(?:st|nd|rd|th)$|^\d{4}$")
+
+
+def find_identifier(
+    text: str, wanted: re.Pattern[str], weighing: Weighing, *, strict: bool
+) -> str | None:
+    """Return the number that follows a word of `wanted`.
+
+    Without such a number the best other one is returned, or None if `strict`.
+    """
+    taken = [(m.start(), m.end()) for m in (*_AMOUNT.finditer(text), *_DATE.finditer(text))]
+    scored = []
+    for match in _IDENTIFIER.finditer(text):
+        inside = any(start <= match.start() < end for start, end in taken)
+        if inside or _UNIT_OF_TIME.match(match[0]):
+            continue
+        before = _before(text, match.start(), 24)
+        supported = wanted.search(before) is not None
+        if supported or not strict:
+            digits = sum(character.isdigit() for character in match[0])
+            scored.append((match[0].rstrip("-/"), 2.0 * supported + 0.15 * digits))
+    return weighing.best("identifier", scored)
+
+
+# --------------------------------------------------------------------------- names
+
+_NAME = re.compile(r"\b[A-Z][a-z][\w'-]*(?:(?: (?:&|and|of) | )[A-Z][\w'-]+){0,4}(?!\w)")
+_COMMON = frozenset(
+    "Hello Hi Dear Subject Total Invoice Receipt Date Order Tax Thank Thanks Please Payment Amount "
+    "Price Paid Items Shipping From Sent For The This Your You We Our They It If Not Best Kind All "
+    "Good Yours Questions Just Number Customer Description Estimated Delivery Seller Sold Shipped "
+    "Ordered Tracking Cash Card Change Subtotal Net Gross Grand Billed Period Balance Voice What "
+    "Booked Booking Nothing Reminder Reply Forwarded Pos Item Qty Unit Sum Bill Issued Amount "
+    "Document Expense Paid Signed Received Plan Charged Next Subscription Postage Voucher Scanned "
+    "Top Then Before Slip Petty Cheers Greetings Moin Statement With Check Table Tip Datum Netto "
+    "Gesamt Zahlbar Rechnung Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec January February March "
+    "April June July August September October November December Monday Tuesday Wednesday Thursday "
+    "Friday Saturday Sunday Sir Madam An In On At Hooray Workshop Budget Goods Fr Fw Re".split()
+)
+_SELLER = re.compile(
+    r"(?:\bfrom|\bby|\bat|\bseller:?|\bvendor[=:;]|\bto|\bcompany:?|from;|sold by:|\bwith|team at|"
+    r"line:|desk,)\s*$",
+    re.IGNORECASE,
+)
+
+
+def find_name(text: str, weighing: Weighing) -> str | None:
+    """Return what is likely the name of the company that sends or sells."""
+    last_line = text.rstrip().rfind("\n") + 1
+
+    def score(match: re.Match[str]) -> float:
+        words = match[0].split(" ")
+        before = _before(text, match.start(), 20)
+        points = 1.8 * bool(_SELLER.search(before)) + 0.5 * min(len(words), 3)
+        points += 1.2 * (match.start() == 0) + 0.9 * (match.start() >= last_line)
+        points += 0.9 * (not before.strip())
+        points -= 3.0 * (words[0] in _COMMON) + 1.2 * (len(words) == 1)
+        return points - 1.5 * text.startswith((":", "="), match.end())
+
+    return weighing.best("name", ((match[0], score(match)) for match in _NAME.finditer(text)))

@@ -1,0 +1,87 @@
+"""Experiments, their runs and the jobs that carried them out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.database.base import Base, UTCDateTime
+
+__all__ = ["Experiment", "Job", "Run"]
+
+
+class Experiment(Base):
+    """The question over one dataset version. `spec` is what was asked, whole; `plan` is the
+    analysis declared before the run."""
+
+    __tablename__ = "experiment"
+    __table_args__ = (
+        CheckConstraint("status IN ('open', 'completed', 'cancelled')", name="status_known"),
+        CheckConstraint("repetitions >= 1", name="repetitions_positive"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(unique=True)
+    name: Mapped[str] = mapped_column(String(200))
+    dataset_version_id: Mapped[UUID] = mapped_column(ForeignKey("dataset_version.id"))
+    spec: Mapped[dict[str, Any]] = mapped_column(JSON)
+    spec_hash: Mapped[str] = mapped_column(String(71), index=True)
+    plan: Mapped[dict[str, Any]] = mapped_column(JSON)
+    repetitions: Mapped[int]
+    example_limit: Mapped[int | None]
+    status: Mapped[str] = mapped_column(String(20))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    created_by: Mapped[str] = mapped_column(String(200))
+    finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class Run(Base):
+    """One variant over one dataset version, or outputs that were made elsewhere."""
+
+    __tablename__ = "run"
+    __table_args__ = (
+        UniqueConstraint("experiment_id", "position"),
+        CheckConstraint("origin IN ('executed', 'imported')", name="origin_known"),
+        CheckConstraint(
+            "(origin = 'executed') = (variant_id IS NOT NULL AND experiment_id IS NOT NULL)",
+            name="executed_has_variant",
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(300), unique=True)
+    experiment_id: Mapped[UUID | None] = mapped_column(ForeignKey("experiment.id"))
+    position: Mapped[int | None]
+    dataset_version_id: Mapped[UUID] = mapped_column(ForeignKey("dataset_version.id"))
+    variant_id: Mapped[UUID | None] = mapped_column(ForeignKey("variant.id"), index=True)
+    origin: Mapped[str] = mapped_column(String(20))
+    source: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    created_by: Mapped[str] = mapped_column(String(200))
+
+
+class Job(Base):
+    """Work that a process took up. A job without `ended_at` whose process is gone was cut
+    by a crash: at most `concurrency` calls of it are unknown."""
+
+    __tablename__ = "job"
+    __table_args__ = (
+        CheckConstraint("kind IN ('run', 'score', 'compare')", name="kind_known"),
+        CheckConstraint(
+            "status IN ('running', 'done', 'stopped', 'failed', 'lost')", name="status_known"
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    experiment_id: Mapped[UUID | None] = mapped_column(ForeignKey("experiment.id"), index=True)
+    status: Mapped[str] = mapped_column(String(20))
+    actor: Mapped[str] = mapped_column(String(200))
+    concurrency: Mapped[int]
+    started_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    detail: Mapped[dict[str, Any]] = mapped_column(JSON)

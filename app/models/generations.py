@@ -1,0 +1,115 @@
+"""Generations and the attempts made for them: facts only, texts are `content`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.database.base import Base, Money, UTCDateTime
+
+__all__ = ["Attempt", "Generation"]
+
+_STATUSES = "'started', 'completed', 'failed', 'refused', 'incomplete', 'cancelled', 'abandoned'"
+
+
+class Generation(Base):
+    """One answer wanted from a model, whoever asked.
+
+    A row that a model answered (completed, refused) never changes again; a failed cell may
+    be reopened and then replaced, and counts in `reopened` how often that happened.
+    """
+
+    __tablename__ = "generation"
+    __table_args__ = (
+        UniqueConstraint("run_id", "example_id", "repetition"),
+        CheckConstraint(f"status IN ({_STATUSES})", name="status_known"),
+        CheckConstraint("purpose IN ('experiment', 'judge', 'chat')", name="purpose_known"),
+        CheckConstraint("origin IN ('executed', 'imported')", name="origin_known"),
+        CheckConstraint(
+            "usage_source IN ('provider', 'estimated', 'unreported')", name="usage_source_known"
+        ),
+        CheckConstraint(
+            "origin = 'imported' OR (variant_id IS NOT NULL AND prompt_version_id IS NOT NULL"
+            " AND model_version_id IS NOT NULL AND provider IS NOT NULL"
+            " AND (status = 'started' OR latency_ms IS NOT NULL))",
+            name="executed_is_whole",
+        ),
+        CheckConstraint(
+            "usage_source = 'unreported'"
+            " OR (input_tokens IS NOT NULL AND output_tokens IS NOT NULL)",
+            name="tokens_unless_unreported",
+        ),
+        CheckConstraint("purpose != 'experiment' OR run_id IS NOT NULL", name="experiment_has_run"),
+        Index(
+            "ix_generation_subject",
+            "subject",
+            sqlite_where=text("subject IS NOT NULL"),
+            postgresql_where=text("subject IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    purpose: Mapped[str] = mapped_column(String(20))
+    origin: Mapped[str] = mapped_column(String(20))
+    run_id: Mapped[UUID | None] = mapped_column(ForeignKey("run.id"))
+    example_id: Mapped[UUID | None] = mapped_column(ForeignKey("example.id"))
+    repetition: Mapped[int]
+    variant_id: Mapped[UUID | None] = mapped_column(ForeignKey("variant.id"))
+    prompt_version_id: Mapped[UUID | None] = mapped_column(ForeignKey("prompt_version.id"))
+    model_version_id: Mapped[UUID | None] = mapped_column(ForeignKey("model_version.id"))
+    provider: Mapped[str | None] = mapped_column(String(50))
+    status: Mapped[str] = mapped_column(String(20))
+    finish_reason: Mapped[str | None] = mapped_column(String(50))
+    error_code: Mapped[str | None] = mapped_column(String(50))
+    request_content_id: Mapped[UUID | None] = mapped_column(ForeignKey("content.id"))
+    output_content_id: Mapped[UUID | None] = mapped_column(ForeignKey("content.id"))
+    error_content_id: Mapped[UUID | None] = mapped_column(ForeignKey("content.id"))
+    input_tokens: Mapped[int | None]
+    output_tokens: Mapped[int | None]
+    cached_input_tokens: Mapped[int | None]
+    reasoning_tokens: Mapped[int | None]
+    usage_source: Mapped[str] = mapped_column(String(20))
+    cost: Mapped[Decimal | None] = mapped_column(Money)
+    model_price_id: Mapped[UUID | None] = mapped_column(ForeignKey("model_price.id"))
+    latency_ms: Mapped[float | None]
+    time_to_first_token_ms: Mapped[float | None]
+    applied_parameters: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    left_out_parameters: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    reported_model: Mapped[str | None] = mapped_column(String(200))
+    reported_fingerprint: Mapped[str | None] = mapped_column(String(200))
+    attempt_count: Mapped[int]
+    reopened: Mapped[int]
+    subject: Mapped[str | None] = mapped_column(String(200))
+    request_id: Mapped[str | None] = mapped_column(String(64))
+    trace_id: Mapped[str | None] = mapped_column(String(32))
+    started_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class Attempt(Base):
+    """One call to a provider that ended. Written as it ends, hence possibly before its
+    generation: `generation_id` is no foreign key on purpose."""
+
+    __tablename__ = "attempt"
+    __table_args__ = (Index("ix_attempt_generation_id", "generation_id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    generation_id: Mapped[UUID]
+    run_id: Mapped[UUID | None] = mapped_column(ForeignKey("run.id"), index=True)
+    number: Mapped[int]
+    started_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    latency_ms: Mapped[float]
+    outcome: Mapped[str] = mapped_column(String(50))
+    http_status: Mapped[int | None]
+    provider_request_id: Mapped[str | None] = mapped_column(String(200))
+    input_tokens: Mapped[int | None]
+    output_tokens: Mapped[int | None]
+    usage_source: Mapped[str] = mapped_column(String(20))
+    cost: Mapped[Decimal | None] = mapped_column(Money)
+    retry_after_s: Mapped[float | None]
+    error_content_id: Mapped[UUID | None] = mapped_column(ForeignKey("content.id"))

@@ -1,0 +1,239 @@
+"""Statements on `experiment`, `run` and `job`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, func, insert, select, text, update
+
+from app.database import AsyncSession
+from app.models import (
+    Dataset,
+    DatasetVersion,
+    Experiment,
+    Job,
+    LanguageModel,
+    ModelVersion,
+    Prompt,
+    PromptVersion,
+    Run,
+    Variant,
+)
+from app.schemas.experiments import ExperimentView, JobView, Plan, RunView
+
+__all__ = ["ExperimentRepository"]
+
+_NUMBER_LOCK = 7_311_002  # names the advisory lock under which experiments get their numbers
+
+
+class ExperimentRepository:
+    """Experiments with their runs and jobs; reads return schemas."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def next_number(self) -> int:
+        """Return the next experiment number; it is ours until the transaction ends."""
+        if self._session.get_bind().dialect.name == "postgresql":
+            await self._session.execute(text(f"SELECT pg_advisory_xact_lock({_NUMBER_LOCK})"))
+        last = (await self._session.execute(select(func.max(Experiment.number)))).scalar_one()
+        return (last or 0) + 1
+
+    async def add(self, values: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> None:
+        """Insert an experiment and its runs."""
+        await self._session.execute(insert(Experiment), [dict(values)])
+        await self.add_runs(runs)
+
+    async def add_runs(self, runs: Sequence[Mapping[str, Any]]) -> None:
+        await self._session.execute(insert(Run), [dict(run) for run in runs])
+
+    async def set_status(
+        self, experiment_id: UUID, status: str, finished_at: datetime | None
+    ) -> None:
+        await self._session.execute(
+            update(Experiment)
+            .where(Experiment.id == experiment_id)
+            .values(status=status, finished_at=finished_at)
+        )
+
+    async def status(self, experiment_id: UUID) -> str | None:
+        statement = select(Experiment.status).where(Experiment.id == experiment_id)
+        return (await self._session.execute(statement)).scalar_one_or_none()
+
+    async def unfinished_with_hash(self, spec_hash: str) -> int | None:
+        """Return the number of the newest unfinished experiment with this specification."""
+        statement = (
+            select(Experiment.number)
+            .where(Experiment.spec_hash == spec_hash, Experiment.status == "open")
+            .order_by(Experiment.number.desc())
+            .limit(1)
+        )
+        return (await self._session.execute(statement)).scalar_one_or_none()
+
+    async def by_number(self, number: int) -> ExperimentView | None:
+        return await self._one(_experiments().where(Experiment.number == number))
+
+    async def by_id(self, experiment_id: UUID) -> ExperimentView | None:
+        return await self._one(_experiments().where(Experiment.id == experiment_id))
+
+    async def latest(self, *, unfinished: bool = False) -> ExperimentView | None:
+        statement = _experiments().order_by(Experiment.number.desc()).limit(1)
+        if unfinished:
+            statement = statement.where(Experiment.status == "open")
+        return await self._one(statement)
+
+    async def list(self, *, limit: int) -> list[ExperimentView]:
+        """Return the newest experiments, newest first."""
+        rows = (
+            await self._session.execute(_experiments().order_by(Experiment.number.desc()).limit(limit))
+        ).all()
+        runs = await self._runs_of([row[0].id for row in rows])
+        return [_view(row, runs.get(row[0].id, [])) for row in rows]
+
+    async def runs_named(self, text_: str) -> list[RunView]:
+        """Return the run of exactly this name, else up to twenty whose names begin so."""
+        exact = [_run(r) for r in await self._session.execute(_runs().where(Run.name == text_))]
+        if exact:
+            return exact
+        statement = _runs().where(Run.name.startswith(text_, autoescape=True)).limit(20)
+        return [_run(row) for row in await self._session.execute(statement)]
+
+    async def runs(self, *, limit: int) -> list[RunView]:
+        """Return the newest runs, newest first."""
+        statement = _runs().order_by(Run.created_at.desc(), Run.position.desc()).limit(limit)
+        return [_run(row) for row in await self._session.execute(statement)]
+
+    async def add_job(self, values: Mapping[str, Any]) -> None:
+        await self._session.execute(insert(Job), [dict(values)])
+
+    async def end_job(
+        self, job_id: UUID, *, status: str, ended_at: datetime, detail: Mapping[str, Any]
+    ) -> None:
+        await self._session.execute(
+            update(Job)
+            .where(Job.id == job_id)
+            .values(status=status, ended_at=ended_at, detail=dict(detail))
+        )
+
+    async def jobs(self, experiment_id: UUID) -> list[JobView]:
+        """Return the jobs of an experiment, oldest first."""
+        statement = (
+            select(Job).where(Job.experiment_id == experiment_id).order_by(Job.started_at, Job.id)
+        )
+        return [
+            JobView(
+                id=job.id,
+                kind=job.kind,
+                status=job.status,
+                concurrency=job.concurrency,
+                started_at=job.started_at,
+                ended_at=job.ended_at,
+                detail=job.detail,
+            )
+            for job in (await self._session.execute(statement)).scalars()
+        ]
+
+    async def _one(self, statement: Select[Any]) -> ExperimentView | None:
+        row = (await self._session.execute(statement)).one_or_none()
+        if row is None:
+            return None
+        runs = await self._runs_of([row[0].id])
+        return _view(row, runs.get(row[0].id, []))
+
+    async def _runs_of(self, experiment_ids: Sequence[UUID]) -> dict[UUID, list[RunView]]:
+        statement = (
+            _runs()
+            .where(Run.experiment_id.in_(experiment_ids))
+            .order_by(Run.experiment_id, Run.position)
+        )
+        grouped: dict[UUID, list[RunView]] = {}
+        for row in await self._session.execute(statement):
+            run = _run(row)
+            if run.experiment_id is not None:
+                grouped.setdefault(run.experiment_id, []).append(run)
+        return grouped
+
+
+def _experiments() -> Select[Any]:
+    return (
+        select(Experiment, DatasetVersion.number, DatasetVersion.example_count, Dataset.name)
+        .join(DatasetVersion, DatasetVersion.id == Experiment.dataset_version_id)
+        .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
+    )
+
+
+def _runs() -> Select[Any]:
+    return (
+        select(
+            Run,
+            Experiment.number,
+            DatasetVersion.number,
+            Dataset.name,
+            Prompt.name,
+            PromptVersion.number,
+            PromptVersion.content_hash,
+            LanguageModel.provider,
+            LanguageModel.name,
+            ModelVersion.number,
+        )
+        .join(DatasetVersion, DatasetVersion.id == Run.dataset_version_id)
+        .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
+        .outerjoin(Experiment, Experiment.id == Run.experiment_id)
+        .outerjoin(Variant, Variant.id == Run.variant_id)
+        .outerjoin(PromptVersion, PromptVersion.id == Variant.prompt_version_id)
+        .outerjoin(Prompt, Prompt.id == PromptVersion.prompt_id)
+        .outerjoin(ModelVersion, ModelVersion.id == Variant.model_version_id)
+        .outerjoin(LanguageModel, LanguageModel.id == ModelVersion.language_model_id)
+    )
+
+
+def _run(row: Any) -> RunView:
+    run: Run = row[0]
+    prompt = None
+    if row[4] is not None:
+        version = row[5] if row[5] is not None else f"draft-{row[6].removeprefix('sha256:')[:8]}"
+        prompt = f"{row[4]}@{version}"
+    return RunView(
+        id=run.id,
+        name=run.name,
+        origin=run.origin,
+        experiment_id=run.experiment_id,
+        experiment_number=row[1],
+        position=run.position,
+        dataset_version_id=run.dataset_version_id,
+        dataset=f"{row[3]}@{row[2]}",
+        variant_id=run.variant_id,
+        prompt=prompt,
+        model=None if row[8] is None else f"{row[7]}/{row[8]}@{row[9]}",
+        provider=row[7],
+        source=run.source,
+        created_at=run.created_at,
+        created_by=run.created_by,
+    )
+
+
+def _view(row: Any, runs: Sequence[RunView]) -> ExperimentView:
+    experiment: Experiment = row[0]
+    count = row[2]
+    if experiment.example_limit is not None:
+        count = min(count, experiment.example_limit)
+    return ExperimentView(
+        id=experiment.id,
+        number=experiment.number,
+        name=experiment.name,
+        dataset_version_id=experiment.dataset_version_id,
+        dataset=f"{row[3]}@{row[1]}",
+        spec=experiment.spec,
+        plan=Plan.model_validate(experiment.plan),
+        repetitions=experiment.repetitions,
+        example_count=count,
+        example_limit=experiment.example_limit,
+        status=experiment.status,
+        runs=tuple(runs),
+        created_at=experiment.created_at,
+        created_by=experiment.created_by,
+        finished_at=experiment.finished_at,
+    )

@@ -1,0 +1,179 @@
+"""Statements on `prompt` and `prompt_version`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.core.ids import new_id
+from app.database import AsyncSession
+from app.models import Prompt, PromptVersion
+from app.schemas.prompts import PromptContent, PromptSummary, PromptVersionView
+
+__all__ = ["PromptRepository"]
+
+
+class PromptRepository:
+    """Prompts and their versions; reads return schemas."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def ensure_prompt(self, name: str, actor: str, now: datetime) -> UUID:
+        """Return the prompt's id, making the prompt if there is none of that name."""
+        dialect = self._session.get_bind().dialect.name
+        make = postgresql.insert if dialect == "postgresql" else sqlite.insert
+        await self._session.execute(
+            make(Prompt)
+            .values(id=new_id(), name=name, created_at=now, created_by=actor)
+            .on_conflict_do_nothing(index_elements=["name"])
+        )
+        statement = select(Prompt.id).where(Prompt.name == name).with_for_update()
+        return (await self._session.execute(statement)).scalar_one()
+
+    async def add_version(self, values: Mapping[str, Any]) -> None:
+        """Insert one version or draft."""
+        await self._session.execute(insert(PromptVersion), [dict(values)])
+
+    async def publish(
+        self, version_id: UUID, *, number: int, message: str, author: str, now: datetime
+    ) -> None:
+        """Give a draft its number."""
+        await self._session.execute(
+            update(PromptVersion)
+            .where(PromptVersion.id == version_id, PromptVersion.number.is_(None))
+            .values(number=number, message=message, author=author, published_at=now)
+        )
+
+    async def by_number(self, name: str, number: int) -> PromptVersionView | None:
+        return await self._one(
+            _versions().where(Prompt.name == name, PromptVersion.number == number)
+        )
+
+    async def by_hash(self, name: str, content_hash: str) -> PromptVersionView | None:
+        return await self._one(
+            _versions().where(Prompt.name == name, PromptVersion.content_hash == content_hash)
+        )
+
+    async def by_hash_prefix(self, name: str, prefix: str) -> list[PromptVersionView]:
+        """Return up to two versions or drafts whose hash begins so."""
+        statement = (
+            _versions()
+            .where(Prompt.name == name, PromptVersion.content_hash.startswith(prefix))
+            .limit(2)
+        )
+        return [_view(row) for row in await self._session.execute(statement)]
+
+    async def by_id(self, version_id: UUID) -> PromptVersionView | None:
+        return await self._one(_versions().where(PromptVersion.id == version_id))
+
+    async def latest(self, name: str) -> PromptVersionView | None:
+        """Return the version with the highest number."""
+        return await self._one(
+            _versions()
+            .where(Prompt.name == name, PromptVersion.number.is_not(None))
+            .order_by(PromptVersion.number.desc())
+            .limit(1)
+        )
+
+    async def versions(self, name: str) -> list[PromptVersionView]:
+        """Return the numbered versions of a prompt, oldest first."""
+        statement = (
+            _versions()
+            .where(Prompt.name == name, PromptVersion.number.is_not(None))
+            .order_by(PromptVersion.number)
+        )
+        return [_view(row) for row in await self._session.execute(statement)]
+
+    async def all_versions(self) -> list[PromptVersionView]:
+        """Return every numbered version of every prompt, by name and number."""
+        statement = (
+            _versions()
+            .where(PromptVersion.number.is_not(None))
+            .order_by(Prompt.name, PromptVersion.number)
+        )
+        return [_view(row) for row in await self._session.execute(statement)]
+
+    async def names(self) -> list[str]:
+        """Return the names of all prompts."""
+        return list(
+            (await self._session.execute(select(Prompt.name).order_by(Prompt.name))).scalars()
+        )
+
+    async def next_number(self, prompt_id: UUID) -> int:
+        statement = select(func.max(PromptVersion.number)).where(
+            PromptVersion.prompt_id == prompt_id
+        )
+        return ((await self._session.execute(statement)).scalar_one() or 0) + 1
+
+    async def summaries(self) -> list[PromptSummary]:
+        """Return one line for each prompt that has a version."""
+        counted = (
+            select(
+                PromptVersion.prompt_id,
+                func.max(PromptVersion.number).label("latest"),
+                func.count(PromptVersion.number).label("versions"),
+            )
+            .where(PromptVersion.number.is_not(None))
+            .group_by(PromptVersion.prompt_id)
+            .subquery()
+        )
+        statement = (
+            select(
+                Prompt.name,
+                counted.c.latest,
+                counted.c.versions,
+                PromptVersion.description,
+                PromptVersion.origin,
+                PromptVersion.published_at.label("updated_at"),
+                PromptVersion.author,
+            )
+            .join(counted, counted.c.prompt_id == Prompt.id)
+            .join(
+                PromptVersion,
+                (PromptVersion.prompt_id == Prompt.id) & (PromptVersion.number == counted.c.latest),
+            )
+            .order_by(Prompt.name)
+        )
+        rows = await self._session.execute(statement)
+        return [PromptSummary.model_validate(dict(row._mapping)) for row in rows]
+
+    async def _one(self, statement: Select[Any]) -> PromptVersionView | None:
+        row = (await self._session.execute(statement)).one_or_none()
+        return None if row is None else _view(row)
+
+
+def _versions() -> Select[Any]:
+    return select(PromptVersion, Prompt.name).join(Prompt, Prompt.id == PromptVersion.prompt_id)
+
+
+def _view(row: Any) -> PromptVersionView:
+    version: PromptVersion = row[0]
+    return PromptVersionView(
+        id=version.id,
+        prompt_id=version.prompt_id,
+        name=row[1],
+        number=version.number,
+        content_hash=version.content_hash,
+        content=PromptContent.model_validate(
+            {
+                "messages": version.messages,
+                "variables": version.variables,
+                "parameters": version.parameters,
+                "tools": version.tools,
+                "tool_choice": version.tool_choice,
+                "response_format": version.response_format,
+            }
+        ),
+        description=version.description,
+        message=version.message,
+        origin=version.origin,
+        author=version.author,
+        created_at=version.created_at,
+        published_at=version.published_at,
+    )

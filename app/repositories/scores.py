@@ -1,0 +1,186 @@
+"""Statements on `scorer` and `score`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.core.ids import new_id
+from app.database import AsyncSession
+from app.models import Content, Example, Generation, Score, Scorer
+from app.repositories.content import ContentRepository, content_row, decode_body
+from app.schemas.scores import NewScore, ScorableGeneration, ScoredCell, ScorerView, ScoreView
+
+__all__ = ["ScoreRepository"]
+
+
+class ScoreRepository:
+    """Scorers as they were used, and what they gave."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def ensure_scorer(self, values: Mapping[str, Any]) -> ScorerView:
+        """Return the scorer of this hash, making it if there is none."""
+        dialect = self._session.get_bind().dialect.name
+        make = postgresql.insert if dialect == "postgresql" else sqlite.insert
+        await self._session.execute(
+            make(Scorer).values(**values).on_conflict_do_nothing(index_elements=["content_hash"])
+        )
+        statement = select(Scorer).where(Scorer.content_hash == values["content_hash"])
+        return _scorer((await self._session.execute(statement)).scalar_one())
+
+    async def scorers_of(self, run_id: UUID) -> list[ScorerView]:
+        """Return the scorers that have scored something of this run."""
+        statement = (
+            select(Scorer)
+            .where(
+                Scorer.id.in_(
+                    select(Score.scorer_id)
+                    .join(Generation, Generation.id == Score.generation_id)
+                    .where(Generation.run_id == run_id)
+                    .distinct()
+                )
+            )
+            .order_by(Scorer.created_at)
+        )
+        return [_scorer(row) for row in (await self._session.execute(statement)).scalars()]
+
+    async def scorable(
+        self, run_id: UUID, scorer_id: UUID, *, after: UUID | None, limit: int
+    ) -> list[ScorableGeneration]:
+        """Return completed generations that this scorer has not seen, by id from `after` on."""
+        seen = select(Score.generation_id).where(
+            Score.generation_id == Generation.id, Score.scorer_id == scorer_id
+        )
+        output, example = Content.__table__.alias("output"), Content.__table__.alias("body")
+        statement = (
+            select(Generation.id, Example.key, output.c.body, example.c.body)
+            .join(Example, Example.id == Generation.example_id)
+            .join(output, output.c.id == Generation.output_content_id)
+            .join(example, example.c.id == Example.content_id)
+            .where(
+                Generation.run_id == run_id, Generation.status == "completed", ~seen.exists()
+            )
+            .order_by(Generation.id)
+            .limit(limit)
+        )
+        if after is not None:
+            statement = statement.where(Generation.id > after)
+        return [
+            ScorableGeneration(row[0], row[1], decode_body(row[2]), decode_body(row[3]))
+            for row in await self._session.execute(statement)
+            if row[2] is not None and row[3] is not None
+        ]
+
+    async def add(self, scorer_id: UUID, scores: Sequence[NewScore], now: datetime) -> None:
+        """Insert a batch; a score that is there already stays."""
+        contents: list[dict[str, Any]] = []
+        rows = [_row(scorer_id, score, contents, now) for score in scores]
+        if contents:
+            await ContentRepository(self._session).add_all(contents)
+        dialect = self._session.get_bind().dialect.name
+        make = postgresql.insert if dialect == "postgresql" else sqlite.insert
+        await self._session.execute(
+            make(Score).on_conflict_do_nothing(
+                index_elements=["generation_id", "scorer_id", "repeat"]
+            ),
+            rows,
+        )
+
+    async def cells(self, run_id: UUID, scorer_id: UUID | None) -> list[ScoredCell]:
+        """Return every stored cell of a run with its score under one scorer, by key."""
+        statement = (
+            select(
+                Example.key,
+                Generation.repetition,
+                Generation.status,
+                Score.status,
+                Score.value,
+                Example.cluster,
+                Generation.cost,
+                Generation.latency_ms,
+                Generation.reopened,
+            )
+            .join(Example, Example.id == Generation.example_id)
+            .outerjoin(
+                Score, (Score.generation_id == Generation.id) & (Score.scorer_id == scorer_id)
+            )
+            .where(Generation.run_id == run_id)
+            .order_by(Example.key, Generation.repetition)
+        )
+        return [
+            ScoredCell(
+                key=row[0],
+                repetition=row[1],
+                status=row[2] if row[2] != "completed" else (row[3] or "missing"),
+                value=row[4],
+                cluster=row[5],
+                cost=row[6],
+                latency_ms=row[7],
+                reopened=row[8] > 0,
+            )
+            for row in await self._session.execute(statement)
+        ]
+
+    async def of_generation(self, generation_id: UUID) -> list[ScoreView]:
+        """Return the scores of one generation with their explanations."""
+        statement = (
+            select(Score, Scorer.name, Scorer.version, Content.body)
+            .join(Scorer, Scorer.id == Score.scorer_id)
+            .outerjoin(Content, Content.id == Score.explanation_content_id)
+            .where(Score.generation_id == generation_id)
+            .order_by(Score.created_at)
+        )
+        return [
+            ScoreView(
+                scorer=row[1],
+                version=row[2],
+                status=row[0].status,
+                value=row[0].value,
+                passed=row[0].passed,
+                label=row[0].label,
+                reason=row[0].reason,
+                explanation=None if row[3] is None else decode_body(row[3]),
+            )
+            for row in await self._session.execute(statement)
+        ]
+
+
+def _row(
+    scorer_id: UUID, score: NewScore, contents: list[dict[str, Any]], now: datetime
+) -> dict[str, Any]:
+    explanation_id = None
+    if score.explanation:
+        content = content_row(score.explanation, now)
+        contents.append(content)
+        explanation_id = content["id"]
+    return {
+        "id": new_id(),
+        "generation_id": score.generation_id,
+        "scorer_id": scorer_id,
+        "repeat": 0,
+        "status": score.status,
+        "value": score.value,
+        "passed": score.passed,
+        "label": score.label,
+        "reason": score.reason,
+        "explanation_content_id": explanation_id,
+        "created_at": now,
+    }
+
+
+def _scorer(row: Scorer) -> ScorerView:
+    return ScorerView(
+        id=row.id,
+        name=row.name,
+        version=row.version,
+        config=row.config,
+        content_hash=row.content_hash,
+        created_at=row.created_at,
+    )

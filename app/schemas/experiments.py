@@ -1,0 +1,148 @@
+"""Experiments, runs and jobs at the boundary."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.schemas.datasets import DatasetVersionView
+from app.schemas.models import ModelVersionView
+from app.schemas.prompts import PromptVersionView
+
+__all__ = [
+    "ExperimentView",
+    "JobView",
+    "NewExperiment",
+    "Plan",
+    "RequestedVariant",
+    "RunCounts",
+    "RunView",
+]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Plan(_Strict):
+    """The analysis declared before the run; changing it makes another experiment.
+
+    `margin` is in the scorer's unit (0.03 is 3 points of a rate); None declares none.
+    """
+
+    scorer: str | None = Field(default=None, description="the primary scorer; None: the first")
+    margin: float | None = Field(default=None, gt=0)
+
+
+class RequestedVariant(_Strict):
+    """A variant as asked for: which prompt on which model, with what changed parameters.
+
+    `binding` names for each variable of the prompt the input column that fills it.
+    """
+
+    prompt: PromptVersionView
+    model: ModelVersionView
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    binding: dict[str, str] = Field(default_factory=dict)
+
+
+class NewExperiment(_Strict):
+    """A question to be answered: every variant over the dataset version."""
+
+    name: str = Field(default="", max_length=200)
+    dataset: DatasetVersionView
+    variants: tuple[RequestedVariant, ...] = Field(min_length=1, max_length=100)
+    repetitions: int = Field(default=1, ge=1, le=1000)
+    example_limit: int | None = Field(default=None, ge=1)
+    scorers: tuple[dict[str, Any], ...] = ()
+    baseline: int = Field(default=0, ge=0, description="index into variants")
+    plan: Plan = Field(default_factory=Plan)
+
+
+class RunCounts(_Strict):
+    """How many cells of a run stand where; derived from the stored outcomes."""
+
+    wanted: int
+    completed: int = 0
+    failed: int = 0
+    refused: int = 0
+    incomplete: int = 0
+    cancelled: int = 0
+    abandoned: int = 0
+
+    @property
+    def done(self) -> int:
+        """Cells with an outcome of any kind."""
+        return (
+            self.completed
+            + self.failed
+            + self.refused
+            + self.incomplete
+            + self.cancelled
+            + self.abandoned
+        )
+
+
+class RunView(_Strict):
+    """One run with what it ran and how far it is."""
+
+    id: UUID
+    name: str
+    origin: Literal["executed", "imported"]
+    experiment_id: UUID | None
+    experiment_number: int | None
+    position: int | None
+    dataset_version_id: UUID
+    dataset: str
+    variant_id: UUID | None
+    prompt: str | None
+    model: str | None
+    provider: str | None
+    source: str
+    created_at: datetime
+    created_by: str
+
+    @property
+    def simulated(self) -> bool:
+        """Whether no real model answered; said wherever results are shown."""
+        return self.provider == "simulated"
+
+
+class ExperimentView(_Strict):
+    """One experiment; its runs in the order of the specification."""
+
+    id: UUID
+    number: int
+    name: str
+    dataset_version_id: UUID
+    dataset: str
+    spec: dict[str, Any]
+    plan: Plan
+    repetitions: int
+    example_count: int = Field(description="examples in use: the version's, or the limit")
+    example_limit: int | None
+    status: Literal["open", "completed", "cancelled"]
+    runs: tuple[RunView, ...]
+    created_at: datetime
+    created_by: str
+    finished_at: datetime | None
+
+    @property
+    def wanted(self) -> int:
+        """Cells in all: examples x runs x repetitions."""
+        return self.example_count * len(self.runs) * self.repetitions
+
+
+class JobView(_Strict):
+    """One process's work on an experiment."""
+
+    id: UUID
+    kind: str
+    status: str
+    concurrency: int
+    started_at: datetime
+    ended_at: datetime | None
+    detail: dict[str, Any]

@@ -1,0 +1,153 @@
+"""Generations at the boundary: outcomes on their way in, stories on their way out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from app.core.hashing import JSON
+from app.llm.types import AttemptRecord, Usage
+
+__all__ = [
+    "AttemptOutcome",
+    "AttemptView",
+    "GenerationStatus",
+    "GenerationView",
+    "Outcome",
+    "Provenance",
+    "RunTotals",
+]
+
+GenerationStatus = Literal[
+    "started", "completed", "failed", "refused", "incomplete", "cancelled", "abandoned"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What every generation of one run shares; all None for outputs made elsewhere."""
+
+    run_id: UUID
+    variant_id: UUID | None = None
+    prompt_version_id: UUID | None = None
+    model_version_id: UUID | None = None
+    provider: str | None = None
+    model_price_id: UUID | None = None
+    applied_parameters: JSON = None
+    left_out_parameters: JSON = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one cell; written once as one `generation` row with its texts."""
+
+    id: UUID
+    provenance: Provenance
+    example_id: UUID
+    repetition: int
+    status: GenerationStatus
+    usage: Usage
+    started_at: datetime
+    finished_at: datetime
+    latency_ms: float | None
+    attempt_count: int
+    request: JSON = None
+    output: JSON = None
+    error: JSON = None
+    error_code: str | None = None
+    finish_reason: str | None = None
+    cost: Decimal | None = None
+    time_to_first_token_ms: float | None = None
+    reported_model: str | None = None
+    reported_fingerprint: str | None = None
+    request_id: str | None = None
+    trace_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptOutcome:
+    """One ended call, with the cell it was made for."""
+
+    generation_id: UUID
+    run_id: UUID | None
+    record: AttemptRecord
+
+
+@dataclass(frozen=True, slots=True)
+class RunTotals:
+    """Sums over the stored outcomes of one run. Money is None when no cost is known."""
+
+    by_status: dict[str, int] = field(default_factory=dict)
+    by_error: dict[str, int] = field(default_factory=dict)
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: Decimal | None = None
+    unpriced: int = 0
+    reopened: int = 0
+
+
+class _View(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AttemptView(_View):
+    """One call as it is shown."""
+
+    number: int
+    started_at: datetime
+    latency_ms: float
+    outcome: str
+    http_status: int | None
+    provider_request_id: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cost: Decimal | None
+    retry_after_s: float | None
+    error: Any
+
+
+class GenerationView(_View):
+    """One generation's whole story."""
+
+    id: UUID
+    run_id: UUID | None
+    example_id: UUID | None
+    key: str | None
+    repetition: int
+    status: GenerationStatus
+    purpose: str
+    origin: str
+    prompt: str | None
+    prompt_hash: str | None
+    model: str | None
+    provider: str | None
+    finish_reason: str | None
+    error_code: str | None
+    error: Any
+    request: Any
+    output: Any
+    expected_output: Any
+    input: Any
+    input_tokens: int | None
+    output_tokens: int | None
+    cached_input_tokens: int | None
+    reasoning_tokens: int | None
+    usage_source: str
+    cost: Decimal | None
+    latency_ms: float | None
+    time_to_first_token_ms: float | None
+    asked_parameters: dict[str, Any] | None
+    applied_parameters: dict[str, Any] | None
+    left_out_parameters: dict[str, Any] | None
+    reported_model: str | None
+    reported_fingerprint: str | None
+    attempt_count: int
+    reopened: int
+    trace_id: str | None
+    started_at: datetime
+    finished_at: datetime | None

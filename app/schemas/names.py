@@ -1,0 +1,54 @@
+"""Names and references as people write them: `triage`, `team/triage`, `triage@3`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+from app.core.errors import Invalid
+
+__all__ = ["Name", "Reference", "parse_reference"]
+
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,99}(/[a-z0-9][a-z0-9._-]{0,99})?$"
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+_NAME = re.compile(NAME_PATTERN)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A name with what stands after `@`: a number, the start of a content hash, or nothing."""
+
+    name: str
+    number: int | None = None
+    hash_prefix: str | None = None
+
+    def __str__(self) -> str:
+        if self.number is not None:
+            return f"{self.name}@{self.number}"
+        return self.name if self.hash_prefix is None else f"{self.name}@{self.hash_prefix}"
+
+
+def parse_reference(text: str, *, noun: str) -> Reference:
+    """Read `name`, `name@3`, `name@v3` or `name@sha256:ab12`; `noun` is for the error sentence."""
+    name, separator, tail = text.partition("@")
+    if not _NAME.match(name):
+        raise Invalid(
+            f"{text!r} is no {noun}: names are lower-case letters, digits, '.', '_' and '-', "
+            f"as in triage or team/triage, with a version as in triage@3.",
+            path=noun,
+        )
+    if not separator or tail == "latest":
+        return Reference(name)
+    if match := re.fullmatch(r"v?([1-9][0-9]{0,8})", tail):
+        return Reference(name, number=int(match[1]))
+    if re.fullmatch(r"(sha256:)?[0-9a-f]{6,64}", tail):
+        prefix = tail if tail.startswith("sha256:") else f"sha256:{tail}"
+        return Reference(name, hash_prefix=prefix)
+    raise Invalid(
+        f"{text!r}: after @ stands a version number, as in {name}@3, "
+        f"or at least six characters of a content hash.",
+        path=noun,
+    )

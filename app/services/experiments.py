@@ -1,0 +1,338 @@
+"""Experiments, their runs, and the jobs that carry them out.
+
+What is left to do is never stored: it is derived from the outcomes. An experiment is
+`open` until every cell has one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from app.core.clock import Clock
+from app.core.errors import Conflict, Invalid, NotFound
+from app.core.hashing import JSON, content_hash
+from app.core.ids import new_id
+from app.core.permissions import Actor, Permission, require
+from app.database import Database, IntegrityError
+from app.repositories.experiments import ExperimentRepository
+from app.schemas.datasets import DatasetVersionView
+from app.schemas.experiments import (
+    ExperimentView,
+    JobView,
+    NewExperiment,
+    RequestedVariant,
+    RunView,
+)
+from app.services import audit
+from app.services.variants import VariantService
+
+__all__ = ["ExperimentService", "UnfinishedExperiment"]
+
+
+class UnfinishedExperiment(Conflict):
+    """The same specification is there already and not finished."""
+
+    code = "unfinished_experiment"
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        super().__init__(
+            f"Experiment {number} asks the same and is not finished.",
+            hint=f"Go on with `workbench resume {number}`, or start anew with --new.",
+        )
+
+
+class ExperimentService:
+    """Use cases of experiments and runs."""
+
+    def __init__(self, database: Database, clock: Clock, variants: VariantService) -> None:
+        self._database = database
+        self._clock = clock
+        self._variants = variants
+
+    async def create(
+        self, actor: Actor, new: NewExperiment, *, again: bool = False
+    ) -> ExperimentView:
+        """Store variants, experiment and runs in one transaction.
+
+        Raises `UnfinishedExperiment` if the same specification is open, unless `again`.
+        """
+        require(actor, Permission.EXPERIMENT_RUN)
+        if new.baseline >= len(new.variants):
+            raise Invalid("The baseline must be one of the variants.", path="baseline")
+        spec = _spec(new)
+        spec_hash = content_hash(spec)
+        now = self._clock.now()
+        async with self._database.write_session() as session:
+            experiments = ExperimentRepository(session)
+            number = await experiments.next_number()
+            unfinished = await experiments.unfinished_with_hash(spec_hash)
+            if unfinished is not None and not again:
+                raise UnfinishedExperiment(unfinished)
+            experiment_id = new_id()
+            names = _run_names(number, new.variants)
+            runs: list[dict[str, Any]] = []
+            for position, (variant, name) in enumerate(zip(new.variants, names, strict=True)):
+                ensured = await self._variants.ensure_in(
+                    session, actor, variant.prompt, variant.model, variant.parameters
+                )
+                runs.append(
+                    {
+                        "id": new_id(),
+                        "name": name,
+                        "experiment_id": experiment_id,
+                        "position": position,
+                        "dataset_version_id": new.dataset.id,
+                        "variant_id": ensured.id,
+                        "origin": "executed",
+                        "source": "",
+                        "created_at": now,
+                        "created_by": str(actor),
+                    }
+                )
+            await experiments.add(
+                {
+                    "id": experiment_id,
+                    "number": number,
+                    "name": new.name,
+                    "dataset_version_id": new.dataset.id,
+                    "spec": spec,
+                    "spec_hash": spec_hash,
+                    "plan": new.plan.model_dump(),
+                    "repetitions": new.repetitions,
+                    "example_limit": new.example_limit,
+                    "status": "open",
+                    "created_at": now,
+                    "created_by": str(actor),
+                    "finished_at": None,
+                },
+                runs,
+            )
+            await audit.record(
+                session,
+                self._clock,
+                actor,
+                "experiment.created",
+                "experiment",
+                str(experiment_id),
+                str(number),
+                {"spec_hash": spec_hash, "runs": names},
+            )
+            await session.commit()
+        return await self.by_id(experiment_id)
+
+    async def import_run(
+        self, actor: Actor, dataset: DatasetVersionView, *, name: str, source: str
+    ) -> RunView:
+        """Make a run for outputs that were made elsewhere; `Conflict` if the name is taken."""
+        require(actor, Permission.EXPERIMENT_RUN)
+        run_id, now = new_id(), self._clock.now()
+        async with self._database.write_session() as session:
+            experiments = ExperimentRepository(session)
+            try:
+                await experiments.add_runs(
+                    [
+                        {
+                            "id": run_id,
+                            "name": name,
+                            "experiment_id": None,
+                            "position": None,
+                            "dataset_version_id": dataset.id,
+                            "variant_id": None,
+                            "origin": "imported",
+                            "source": source,
+                            "created_at": now,
+                            "created_by": str(actor),
+                        }
+                    ]
+                )
+            except IntegrityError:
+                raise Conflict(
+                    f"A run named {name!r} is there already.", hint="Choose another --name."
+                ) from None
+            await audit.record(
+                session,
+                self._clock,
+                actor,
+                "run.imported",
+                "run",
+                str(run_id),
+                name,
+                {"dataset": dataset.reference},
+            )
+            await session.commit()
+        return await self.run(name)
+
+    async def by_id(self, experiment_id: UUID) -> ExperimentView:
+        """Return one experiment; `NotFound` if there is none."""
+        async with self._database.read_session() as session:
+            found = await ExperimentRepository(session).by_id(experiment_id)
+        if found is None:
+            raise NotFound("There is no such experiment.")
+        return found
+
+    async def get(self, reference: str, *, unfinished: bool = False) -> ExperimentView:
+        """Return the experiment of a number or `latest`; with `unfinished` only open ones count."""
+        async with self._database.read_session() as session:
+            experiments = ExperimentRepository(session)
+            if reference == "latest":
+                found = await experiments.latest(unfinished=unfinished)
+            elif reference.isdecimal():
+                found = await experiments.by_number(int(reference))
+            else:
+                raise Invalid(
+                    f"{reference!r} is no experiment: use its number, or latest.",
+                    path="experiment",
+                )
+        if found is not None:
+            return found
+        if reference == "latest":
+            wanted = "unfinished experiment" if unfinished else "experiment"
+            raise NotFound(f"There is no {wanted}.", hint="Start one with `workbench run`.")
+        raise NotFound(f"There is no experiment {reference}.", hint="See `workbench experiments list`.")
+
+    async def list(self, *, limit: int = 50) -> list[ExperimentView]:
+        """Return the newest experiments, newest first."""
+        async with self._database.read_session() as session:
+            return await ExperimentRepository(session).list(limit=limit)
+
+    async def runs(self, *, limit: int = 50) -> list[RunView]:
+        """Return the newest runs, newest first."""
+        async with self._database.read_session() as session:
+            return await ExperimentRepository(session).runs(limit=limit)
+
+    async def run(self, reference: str) -> RunView:
+        """Return the run of a name, of a unique beginning of one, or `latest`.
+
+        `latest` is the newest run; `NotFound` says which names are close.
+        """
+        async with self._database.read_session() as session:
+            experiments = ExperimentRepository(session)
+            if reference == "latest":
+                found = await experiments.runs(limit=1)
+            else:
+                found = await experiments.runs_named(reference)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            names = ", ".join(sorted(run.name for run in found))
+            raise NotFound(f"{reference!r} is the beginning of several runs: {names}.")
+        raise NotFound(f"There is no run {reference!r}.", hint="See `workbench runs list`.")
+
+    async def status(self, experiment_id: UUID) -> str:
+        """Return only the status: a cheap look for a process at work."""
+        async with self._database.read_session() as session:
+            return await ExperimentRepository(session).status(experiment_id) or "cancelled"
+
+    async def set_status(self, actor: Actor, experiment: ExperimentView, status: str) -> None:
+        """Mark an experiment open, completed or cancelled, with its audit event."""
+        require(actor, Permission.EXPERIMENT_RUN)
+        now = self._clock.now()
+        async with self._database.write_session() as session:
+            await ExperimentRepository(session).set_status(
+                experiment.id, status, None if status == "open" else now
+            )
+            await audit.record(
+                session,
+                self._clock,
+                actor,
+                f"experiment.{'reopened' if status == 'open' else status}",
+                "experiment",
+                str(experiment.id),
+                str(experiment.number),
+            )
+            await session.commit()
+
+    async def begin_job(self, actor: Actor, experiment_id: UUID, *, concurrency: int) -> UUID:
+        """Record that this process takes up an experiment; return the job's id.
+
+        The caller holds the experiment's lock, so any job still `running` was cut by a
+        crash: it is marked `lost`, with the bound on its unknown calls kept.
+        """
+        require(actor, Permission.EXPERIMENT_RUN)
+        job_id, now = new_id(), self._clock.now()
+        async with self._database.write_session() as session:
+            experiments = ExperimentRepository(session)
+            for job in await experiments.jobs(experiment_id):
+                if job.status == "running":
+                    await experiments.end_job(
+                        job.id,
+                        status="lost",
+                        ended_at=now,
+                        detail={**job.detail, "unknown_calls_at_most": job.concurrency},
+                    )
+            await experiments.add_job(
+                {
+                    "id": job_id,
+                    "kind": "run",
+                    "experiment_id": experiment_id,
+                    "status": "running",
+                    "actor": str(actor),
+                    "concurrency": concurrency,
+                    "started_at": now,
+                    "ended_at": None,
+                    "detail": {},
+                }
+            )
+            await session.commit()
+        return job_id
+
+    async def end_job(
+        self, actor: Actor, job_id: UUID, *, status: str, detail: Mapping[str, JSON]
+    ) -> None:
+        """Record how the work ended: done, stopped or failed."""
+        require(actor, Permission.EXPERIMENT_RUN)
+        async with self._database.write_session() as session:
+            await ExperimentRepository(session).end_job(
+                job_id, status=status, ended_at=self._clock.now(), detail=detail
+            )
+            await session.commit()
+
+    async def jobs(self, experiment_id: UUID) -> Sequence[JobView]:
+        """Return the jobs of an experiment, oldest first."""
+        async with self._database.read_session() as session:
+            return await ExperimentRepository(session).jobs(experiment_id)
+
+
+def _spec(new: NewExperiment) -> dict[str, JSON]:
+    """Return the whole question, with everything it names resolved: this is what is hashed."""
+    return {
+        "dataset": new.dataset.reference,
+        "dataset_hash": new.dataset.content_hash,
+        "variants": [
+            {
+                "prompt": variant.prompt.reference,
+                "prompt_hash": variant.prompt.content_hash,
+                "model": variant.model.reference,
+                "parameters": dict(variant.parameters),
+                "binding": dict(variant.binding),
+            }
+            for variant in new.variants
+        ],
+        "repetitions": new.repetitions,
+        "limit": new.example_limit,
+        "scorers": [dict(scorer) for scorer in new.scorers],
+        "baseline": new.baseline,
+        "plan": new.plan.model_dump(),
+    }
+
+
+def _run_names(number: int, variants: Sequence[RequestedVariant]) -> list[str]:
+    """Return `12/triage@3+openai/x`, with the parameters where that alone is not unique."""
+    short = [f"{v.prompt.reference}+{v.model.provider}/{v.model.name}" for v in variants]
+    if any(count > 1 for count in Counter(short).values()):
+        short = [f"{v.prompt.reference}+{v.model.reference}" for v in variants]
+    counts = Counter(short)
+    names = []
+    for variant, name in zip(variants, short, strict=True):
+        suffix = ""
+        if counts[name] > 1 and variant.parameters:
+            suffix = "+" + ",".join(f"{k}={v}" for k, v in sorted(variant.parameters.items()))
+        names.append(f"{number}/{name}{suffix}"[:300])
+    if len(set(names)) < len(names):
+        raise Invalid("Two of the variants are the same.", path="variants")
+    return names
+

@@ -1,0 +1,74 @@
+"""Scores of stored outputs. Nothing here calls a model, and no scorer runs here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from app.core.clock import Clock
+from app.core.hashing import content_hash
+from app.core.ids import new_id
+from app.core.permissions import Actor, Permission, require
+from app.database import Database
+from app.repositories.scores import ScoreRepository
+from app.schemas.scores import NewScore, ScorableGeneration, ScoredCell, ScorerView, ScoreView
+
+__all__ = ["ScoreService"]
+
+
+class ScoreService:
+    """Use cases of scorers and scores."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def ensure_scorer(self, actor: Actor, identity: Mapping[str, Any]) -> ScorerView:
+        """Return the stored scorer for {name, version, config}, making it on first use."""
+        require(actor, Permission.SCORE_WRITE)
+        async with self._database.write_session() as session:
+            scorer = await ScoreRepository(session).ensure_scorer(
+                {
+                    "id": new_id(),
+                    "name": identity["name"],
+                    "version": identity["version"],
+                    "config": dict(identity["config"]),
+                    "content_hash": content_hash(dict(identity)),
+                    "created_at": self._clock.now(),
+                    "created_by": str(actor),
+                }
+            )
+            await session.commit()
+            return scorer
+
+    async def scorers_of(self, run_id: UUID) -> list[ScorerView]:
+        """Return the scorers that have scored a run, in the order of their first use."""
+        async with self._database.read_session() as session:
+            return await ScoreRepository(session).scorers_of(run_id)
+
+    async def scorable(
+        self, run_id: UUID, scorer_id: UUID, *, after: UUID | None = None, limit: int = 1000
+    ) -> list[ScorableGeneration]:
+        """Return completed outputs that the scorer has not seen yet, a page at a time."""
+        async with self._database.read_session() as session:
+            return await ScoreRepository(session).scorable(
+                run_id, scorer_id, after=after, limit=limit
+            )
+
+    async def record(self, actor: Actor, scorer_id: UUID, scores: Sequence[NewScore]) -> None:
+        """Store a batch of scores in one transaction."""
+        require(actor, Permission.SCORE_WRITE)
+        async with self._database.write_session() as session:
+            await ScoreRepository(session).add(scorer_id, scores, self._clock.now())
+            await session.commit()
+
+    async def cells(self, run_id: UUID, scorer_id: UUID | None) -> list[ScoredCell]:
+        """Return every stored cell of a run with its score; without scorer only the facts."""
+        async with self._database.read_session() as session:
+            return await ScoreRepository(session).cells(run_id, scorer_id)
+
+    async def of_generation(self, generation_id: UUID) -> list[ScoreView]:
+        """Return the scores of one generation."""
+        async with self._database.read_session() as session:
+            return await ScoreRepository(session).of_generation(generation_id)

@@ -1,0 +1,121 @@
+"""What every command shares: the workspace, the services, errors as exit codes.
+
+Exit codes: 0 done, 1 unexpected, 2 usage or configuration, 3 some cells failed, 4 stopped
+before the end; gates: 10 worse, 11 not proven, 12 incomparable, 13 blocked by a warning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import typer
+from rich.console import Console
+
+from app.bootstrap import Services, open_services
+from app.core.errors import WorkbenchError
+from app.core.permissions import Actor, local_actor
+from app.core.settings import load_settings
+from workbench.workspace.marker import find_workspace
+from workbench.workspace.schema import prepare_schema
+
+__all__ = ["ExitCode", "Workspace", "command", "err", "open_workspace", "out"]
+
+P = ParamSpec("P")
+
+
+class ExitCode(IntEnum):
+    DONE = 0
+    UNEXPECTED = 1
+    USAGE = 2
+    CELLS_FAILED = 3
+    STOPPED = 4
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """An open workspace: its folder, the services over its database, and who acts."""
+
+    root: Path
+    services: Services
+    actor: Actor
+
+
+def _console(stream: Any) -> Console:
+    return Console(file=stream, highlight=False, soft_wrap=True)
+
+
+def out() -> Console:
+    """Return a console on standard output: what was asked for."""
+    return _console(sys.stdout)
+
+
+def err() -> Console:
+    """Return a console on standard error: progress, notes and errors."""
+    return _console(sys.stderr)
+
+
+@asynccontextmanager
+async def open_workspace(*, check_schema: bool = True) -> AsyncIterator[Workspace]:
+    """Open the workspace around the current folder.
+
+    The embedded SQLite database is brought to the newest schema (after a backup copy); any
+    other database is only compared, and refused if it differs.
+    """
+    root = find_workspace(Path.cwd())
+    settings = load_settings(root)
+    async with open_services(settings) as services:
+        if check_schema:
+            note = await prepare_schema(services)
+            if note:
+                err().print(note, style="dim")
+        yield Workspace(root, services, local_actor())
+
+
+def command(function: Callable[P, Coroutine[Any, Any, int | None]]) -> Callable[P, None]:
+    """Make an asynchronous function a typer command.
+
+    Its return value is the exit code (None: 0); an expected error is printed as one
+    sentence with its hint and becomes exit code 2; Ctrl-C becomes 4.
+    """
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            code = _run_loop(function(*args, **kwargs))
+        except WorkbenchError as error:
+            err().print(f"[bold red]Error:[/] {_escape(error.message)}")
+            if error.hint:
+                err().print(f"[dim]{_escape(error.hint)}[/]")
+            raise typer.Exit(ExitCode.USAGE) from None
+        except KeyboardInterrupt:
+            err().print("Stopped.")
+            raise typer.Exit(ExitCode.STOPPED) from None
+        except BrokenPipeError:  # the reader of our output has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(ExitCode.DONE) from None
+        if code:
+            raise typer.Exit(code)
+
+    return run
+
+
+def _run_loop(main: Coroutine[Any, Any, int | None]) -> int | None:
+    try:
+        import uvloop
+    except ImportError:  # not on every platform; the code runs without it
+        return asyncio.run(main)
+    return uvloop.run(main)
+
+
+def _escape(text: str) -> str:
+    """Keep square brackets of user text from being read as markup."""
+    return text.replace("[", "\\[")

@@ -1,0 +1,96 @@
+"""The lazy source of open cells: pages of examples from the database, one page ahead.
+
+Memory is bounded by two pages, however large the dataset is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+from app.schemas.datasets import ExampleView
+from app.schemas.experiments import ExperimentView
+from app.services.datasets import DatasetService
+from app.services.generations import GenerationService
+from workbench.runner.remaining import Cell, Shard, open_cells, wanted_cells
+
+__all__ = ["CellSource"]
+
+_PAGE = 500
+
+
+class CellSource:
+    """`await next()` until it answers None. Safe for many workers at once."""
+
+    def __init__(
+        self,
+        experiment: ExperimentView,
+        datasets: DatasetService,
+        generations: GenerationService,
+        *,
+        shard: Shard,
+        reopen: Collection[str],
+        fresh: bool,
+    ) -> None:
+        """`fresh`: no outcome is stored yet, so that none needs to be looked up."""
+        self._experiment = experiment
+        self._run_ids: Sequence[UUID] = [run.id for run in experiment.runs]
+        self._datasets = datasets
+        self._generations = generations
+        self._shard = shard
+        self._reopen = reopen
+        self._fresh = fresh
+        self._position = -1
+        self._left = experiment.example_count
+        self._cells: deque[Cell] = deque()
+        self._lock = asyncio.Lock()
+        self._ahead: asyncio.Task[list[Cell] | None] | None = None
+        self._closed = False
+
+    async def next(self) -> Cell | None:
+        """Return the next open cell; None when there is none left or the source is closed."""
+        while not self._closed:
+            if self._cells:
+                return self._cells.popleft()
+            async with self._lock:
+                if not self._cells and not await self._refill():
+                    return None
+        return None
+
+    def close(self) -> None:
+        """Hand out no further cell."""
+        self._closed = True
+        if self._ahead is not None:
+            self._ahead.cancel()
+
+    async def _refill(self) -> bool:
+        while not self._cells and not self._closed:
+            page = await (self._ahead or self._page())
+            self._ahead = None
+            if page is None:
+                return False
+            self._ahead = asyncio.create_task(self._page())
+            self._cells.extend(page)
+        return not self._closed
+
+    async def _page(self) -> list[Cell] | None:
+        """Return the open cells of the next examples; None at the end of the dataset."""
+        if self._left <= 0:
+            return None
+        examples: list[ExampleView] = await self._datasets.examples(
+            self._experiment.dataset_version_id,
+            after_position=self._position,
+            limit=min(_PAGE, self._left),
+        )
+        if not examples:
+            return None
+        self._position = examples[-1].position
+        self._left -= len(examples)
+        wanted = wanted_cells(examples, self._run_ids, self._experiment.repetitions)
+        cells = [cell for cell in wanted if self._shard.has(cell)]
+        if self._fresh:
+            return cells
+        stored = await self._generations.statuses([cell.id for cell in cells])
+        return list(open_cells(cells, stored, self._reopen))

@@ -1,0 +1,173 @@
+"""Options of scorers as people write them: reading, checking, describing.
+
+In the text form `option=value,option=value`
+
+- a comma followed by `word=` begins the next option; any other comma belongs to the value, so
+  that `pattern=^\\d{1,3}$` needs no quoting;
+- a value in double quotes is read as a JSON string, for texts in which `,word=` occurs;
+- a value that is no text is written as in JSON (`true`, `0.5`, `{"type": "object"}`), and a
+  list may be separated by commas alone (`paths=queue,priority`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias, get_args, get_origin
+
+from pydantic import ValidationError
+
+from app.core.hashing import JSON
+from workbench.scorers._text import quoted, shortened
+from workbench.scorers.interface import ScorerConfig, ScorerConfigError
+
+__all__ = [
+    "OptionDescription",
+    "build_config",
+    "described_options",
+    "listed",
+    "nearest",
+    "options_from_text",
+]
+
+OptionKind: TypeAlias = Literal["text", "number", "true or false", "list of texts", "JSON"]
+"""What a value of the option is, in the words of error messages and documentation."""
+
+_OPTION: Final = re.compile(r"\s*([A-Za-z_]\w*)\s*=")
+_NEXT_OPTION: Final = re.compile(r",(?=\s*[A-Za-z_]\w*\s*=)")
+_JSON_OPENINGS: Final = ('"', "{", "[")
+_KINDS: Final[Mapping[object, OptionKind]] = {
+    str: "text",
+    float: "number",
+    bool: "true or false",
+    tuple: "list of texts",
+    dict: "JSON",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OptionDescription:
+    """One option of a scorer, as documentation lists it."""
+
+    name: str
+    kind: OptionKind
+    default: JSON
+    """The value when the option is left out; None means that there is none."""
+    description: str
+
+
+def described_options(config_type: type[ScorerConfig]) -> tuple[OptionDescription, ...]:
+    """Describe the options from the docstrings below the fields, in the order declared."""
+    return tuple(
+        OptionDescription(
+            name=name,
+            kind=_kind(info.annotation),
+            default=list(info.default) if isinstance(info.default, tuple) else info.default,
+            description=" ".join((info.description or "").split()),
+        )
+        for name, info in config_type.__pydantic_fields__.items()
+    )
+
+
+def options_from_text(scorer: str, config_type: type[ScorerConfig], text: str) -> dict[str, JSON]:
+    """Read `option=value,option=value`; raises `ScorerConfigError` with a sentence."""
+    kinds = _kinds(config_type)
+    options: dict[str, JSON] = {}
+    rest = text
+    while rest.strip():
+        match = _OPTION.match(rest)
+        if match is None:
+            raise ScorerConfigError(
+                f"{scorer}: {quoted(rest)} is not of the form option=value. "
+                f"Options: {listed(kinds)}."
+            )
+        option = match[1]
+        _check_known(scorer, option, kinds)
+        if option in options:
+            raise ScorerConfigError(f"{scorer}: option {option} is given twice.", path=option)
+        raw, rest = _split_value(rest[match.end() :])
+        options[option] = _typed(raw, kinds[option])
+    return options
+
+
+def build_config(
+    scorer: str, config_type: type[ScorerConfig], options: Mapping[str, JSON]
+) -> ScorerConfig:
+    """Check the options and return them; raises `ScorerConfigError` with a sentence."""
+    kinds = _kinds(config_type)
+    for option in options:
+        _check_known(scorer, option, kinds)
+    try:
+        return config_type(**options)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        option = str(fault["loc"][0])
+        raise ScorerConfigError(
+            f"{scorer}: option {option} ({kinds[option]}) cannot be "
+            f"{shortened(repr(options[option]), 60)}: {fault['msg']}.",
+            path=option,
+        ) from error
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence that refuses `word`, with the nearest known one, if any."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else "."
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return the names for a sentence."""
+    return ", ".join(names) or "none"
+
+
+def _check_known(scorer: str, option: str, known: Iterable[str]) -> None:
+    if option not in known:
+        raise ScorerConfigError(
+            f"{scorer} has no option {option!r}{nearest(option, known)} Options: {listed(known)}.",
+            path=option,
+        )
+
+
+def _split_value(text: str) -> tuple[str, str]:
+    """Return the first value as written, and what follows the comma behind it."""
+    if text.startswith(_JSON_OPENINGS):
+        try:
+            _, end = json.JSONDecoder().raw_decode(text)
+        except ValueError:
+            end = 0  # not JSON after all, such as the pattern [0-9]+
+        if end and (end == len(text) or _NEXT_OPTION.match(text, end)):
+            return text[:end], text[end + 1 :]
+    following = _NEXT_OPTION.search(text)
+    if following is None:
+        return text, ""
+    return text[: following.start()], text[following.end() :]
+
+
+def _typed(raw: str, kind: OptionKind) -> JSON:
+    """Read a written value as its kind; what cannot be read stays text, to be refused with the
+    value named."""
+    if kind == "list of texts" and not raw.startswith("["):
+        return [item.strip() for item in raw.split(",")]
+    if kind == "text" and not raw.startswith('"'):
+        return raw
+    try:
+        value: JSON = json.loads(raw)
+    except ValueError:
+        return raw
+    return value
+
+
+def _kinds(config_type: type[ScorerConfig]) -> dict[str, OptionKind]:
+    fields = config_type.__pydantic_fields__
+    return {name: _kind(info.annotation) for name, info in fields.items()}
+
+
+def _kind(annotation: object) -> OptionKind:
+    """Return the kind of `str`, `str | None`, `tuple[str, ...]`, `dict[...] | bool | None`."""
+    first = annotation
+    if get_origin(first) not in _KINDS:
+        first = (get_args(first) or (first,))[0]
+    return _KINDS[get_origin(first) or first]

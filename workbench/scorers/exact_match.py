@@ -1,0 +1,79 @@
+"""`exact_match`: is the output the expected value, no more and no less?"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from pydantic.dataclasses import dataclass
+
+from workbench.scorers._json import NotJSON, equal_json, read_json
+from workbench.scorers._text import as_text, is_container, quoted
+from workbench.scorers.interface import (
+    STRICT,
+    ReasonCode,
+    Scorer,
+    ScorerConfig,
+    ScoreResult,
+    ScoringInput,
+)
+
+__all__ = ["ExactMatch", "ExactMatchConfig"]
+
+_WHITESPACE: Final = re.compile(r"\s+")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class ExactMatchConfig(ScorerConfig):
+    """Options of `exact_match`."""
+
+    ignore_case: bool = False
+    """Compare without regard to upper and lower case."""
+    strip: bool = True
+    """Leave out white space at both ends."""
+    collapse_whitespace: bool = False
+    """Treat every run of white space, line breaks included, as one space."""
+    json: bool = False
+    """Compare as JSON values if both sides are JSON: key order, spacing and `1` or `1.0` do
+    not matter. An expected object or array is compared so in any case."""
+
+
+class ExactMatch(Scorer[ExactMatchConfig]):
+    """Whether the output equals the expected value."""
+
+    name = "exact_match"
+    version = 1
+    config_type = ExactMatchConfig
+
+    def score(self, given: ScoringInput) -> ScoreResult:
+        """Compare as texts or as JSON values; an empty output equals an empty expected text."""
+        expected = given.expected
+        if expected is None:
+            return ScoreResult.unscored(
+                ReasonCode.NO_EXPECTED, "The example has no expected value."
+            )
+        same = self._normal(given.output) == self._normal(as_text(expected))
+        if not same and (self.config.json or is_container(expected)):
+            same = self._same_json(given)
+        if same:
+            return ScoreResult.verdict(True, f"equals {quoted(expected)}")
+        return ScoreResult.verdict(
+            False, f"expected {quoted(expected)}, got {quoted(given.output)}"
+        )
+
+    def _normal(self, text: str) -> str:
+        config = self.config
+        if config.collapse_whitespace:
+            text = _WHITESPACE.sub(" ", text)
+        if config.strip:
+            text = text.strip()
+        return text.casefold() if config.ignore_case else text
+
+    def _same_json(self, given: ScoringInput) -> bool:
+        try:
+            expected = given.expected
+            if isinstance(expected, str):
+                expected = read_json(expected)
+            return equal_json(read_json(given.output), expected)
+        except NotJSON:
+            return False

@@ -1,0 +1,116 @@
+"""`json_schema`: is the output JSON, and of the wanted shape?
+
+Schemas are JSON Schema as jsonschema-rs reads it (2020-12 unless `$schema` says otherwise).
+Nothing is fetched: a reference to another document, by network or file, is refused. Patterns
+inside a schema run with a bound on backtracking, beyond which the result is `failed`.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Final
+
+import jsonschema_rs
+from pydantic import JsonValue
+from pydantic.dataclasses import dataclass
+
+from app.core.hashing import JSON
+from workbench.scorers._json import NotJSON, read_json, written_path
+from workbench.scorers._text import quoted, shortened
+from workbench.scorers.interface import (
+    STRICT,
+    ReasonCode,
+    Scorer,
+    ScorerConfig,
+    ScorerConfigError,
+    ScoreResult,
+    ScoringInput,
+)
+
+__all__ = ["JSONSchema", "JSONSchemaConfig"]
+
+_SHOWN_ERRORS: Final = 3
+_COUNTED_ERRORS: Final = 100
+_UNDECIDED: Final = (
+    jsonschema_rs.ValidationErrorKind.BacktrackLimitExceeded,
+    jsonschema_rs.ValidationErrorKind.RegexEngineFailure,
+)
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class JSONSchemaConfig(ScorerConfig):
+    """Options of `json_schema`."""
+
+    schema: dict[str, JsonValue] | bool | None = None
+    """The schema for every output; without it, each example's expected value is the schema."""
+    allow_fence: bool = True
+    """Accept JSON that stands in the output's only ``` block; off, the whole output must be
+    JSON."""
+
+
+class JSONSchema(Scorer[JSONSchemaConfig]):
+    """Whether the output is JSON that satisfies a JSON Schema."""
+
+    name = "json_schema"
+    version = 1
+    config_type = JSONSchemaConfig
+
+    def __init__(self, config: JSONSchemaConfig) -> None:
+        super().__init__(config)
+        try:
+            self._validator = None if config.schema is None else _validator(config.schema)
+        except ValueError as error:
+            raise ScorerConfigError(f"json_schema: {error}", path="schema") from error
+
+    def score(self, given: ScoringInput) -> ScoreResult:
+        """Read the output and check it; output that is no JSON is wrong."""
+        validator = self._validator
+        if validator is None:
+            if given.expected is None:
+                return ScoreResult.unscored(
+                    ReasonCode.NO_EXPECTED, "There is neither a schema nor an expected value."
+                )
+            try:
+                validator = _validator(given.expected)
+            except ValueError as error:
+                return ScoreResult.unscored(ReasonCode.EXPECTED_UNUSABLE, str(error))
+        try:
+            value = read_json(given.output, allow_fence=self.config.allow_fence)
+        except NotJSON as error:
+            return ScoreResult.verdict(False, f"not JSON: {error}")
+        return _checked(validator, value)
+
+
+def _validator(schema: JSON) -> jsonschema_rs.Validator:
+    """Compile a schema given as a value or as JSON text; raises `ValueError` in a sentence."""
+    if isinstance(schema, str):
+        try:
+            schema = read_json(schema)
+        except NotJSON as error:
+            raise ValueError(f"The schema is not JSON: {error}.") from error
+    if not isinstance(schema, (bool, dict)):
+        raise ValueError(f"A schema is an object, true or false, not {quoted(schema)}.")
+    try:
+        return jsonschema_rs.validator_for(schema, offline=True)
+    except ValueError as error:
+        # A ValidationError has `message`, one line; its str() repeats the schema over many.
+        message = getattr(error, "message", str(error))
+        raise ValueError(f"The schema cannot be used: {shortened(message, 150)}.") from error
+
+
+def _checked(validator: jsonschema_rs.Validator, value: JSON) -> ScoreResult:
+    errors = list(islice(validator.iter_errors(value), _COUNTED_ERRORS))
+    for error in errors:
+        if isinstance(error.kind, _UNDECIDED):
+            return ScoreResult.failed(ReasonCode.TIME_LIMIT, _told(error))
+    if not errors:
+        return ScoreResult.verdict(True, "fits the schema")
+    explanation = "; ".join(_told(error) for error in errors[:_SHOWN_ERRORS])
+    more = len(errors) - _SHOWN_ERRORS
+    return ScoreResult.verdict(False, f"{explanation}; {more} more" if more > 0 else explanation)
+
+
+def _told(error: jsonschema_rs.ValidationError) -> str:
+    path = written_path(tuple(error.instance_path))
+    message = shortened(error.message, 80)
+    return f"{path}: {message}" if path else message

@@ -1,0 +1,33 @@
+"""The database's schema when a command opens the workspace."""
+
+from __future__ import annotations
+
+from app.bootstrap import Services
+from app.core.errors import ConfigurationError
+from app.database.backup import backup_sqlite
+from app.database.schema import schema_status, upgrade
+
+__all__ = ["prepare_schema"]
+
+
+async def prepare_schema(services: Services) -> str | None:
+    """Bring an embedded SQLite database to the newest schema, after a backup copy.
+
+    Any other database is compared and refused if it is behind. Returns a sentence about
+    what was done, or None.
+    """
+    database = services.database
+    status = await schema_status(database)
+    if status.up_to_date:
+        return None
+    if not database.is_sqlite:
+        raise ConfigurationError(
+            f"The database's schema is at revision {status.current or 'none'} and this version "
+            f"needs {status.head}.",
+            hint="Run `workbench db upgrade` (make a backup first).",
+        )
+    copy = None
+    if status.current is not None:
+        copy = backup_sqlite(database)
+    await upgrade(database)
+    return None if copy is None else f"Database upgraded to {status.head}; backup in {copy.name}."
