@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from app.api import health, prompts
+from app.api import health, models, prompts
 from app.api.errors import add_error_handlers
 from app.bootstrap import open_services
 from app.core.errors import ConfigurationError
@@ -45,4 +45,5 @@ def create_app(settings: Settings) -> FastAPI:
     add_error_handlers(app)
     app.include_router(health.router)
     app.include_router(prompts.router)
+    app.include_router(models.router)
     return app

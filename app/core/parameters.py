@@ -1,18 +1,22 @@
 """Generation parameters: what was asked, within which bounds, what reaches the model.
 
 Layers, the first that names a parameter wins: experiment or request, prompt version,
-model version, house default. Out of bounds is refused with the field's path, never
-clamped. What a model does not take is left out when it was only a default (house, model
-or prompt version), and refused when this very experiment or request asked for it.
+model version, house default. A layer that says None says nothing. A value that someone
+asked for (experiment, request, prompt version) and that is out of bounds is refused with
+the field's path, never clamped. What a model does not take is left out when it was only a
+default (house, model or prompt version), and refused when this very experiment or request
+asked for it. Of two parameters that exclude each other the less specific wish is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from app.core.errors import Invalid
 from app.core.hashing import JSON
@@ -20,10 +24,14 @@ from app.core.hashing import JSON
 __all__ = [
     "ASSUMED_MAX_OUTPUT_TOKENS",
     "HOUSE_DEFAULTS",
+    "PARAMETER_NAMES",
+    "REQUEST",
     "ModelFacts",
     "ParameterFact",
+    "ParameterName",
     "ResolvedParameters",
     "resolve_parameters",
+    "settle_parameters",
 ]
 
 ASSUMED_MAX_OUTPUT_TOKENS = 1024
@@ -47,12 +55,26 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "seed": (-(2**63), 2**63 - 1),
 }
 _INTEGERS = frozenset({"max_tokens", "n", "top_k", "top_logprobs", "seed"})
-_OTHERS: Mapping[str, type | tuple[type, ...]] = {
-    "stop": (str, list, tuple),
-    "logprobs": bool,
-    "reasoning_effort": str,
-    "verbosity": str,
-}
+_OTHERS: Mapping[str, type] = {"logprobs": bool, "reasoning_effort": str, "verbosity": str}
+_STOP = "stop"  # a text or a list of texts
+
+_LONGEST_SHOWN = 80  # characters of a wrong value in an error message
+
+PARAMETER_NAMES = frozenset({*_BOUNDS, *_OTHERS, _STOP})
+_UNKNOWN = f"is no parameter; known are {', '.join(sorted(PARAMETER_NAMES))}"
+
+
+def _known_name(name: str) -> str:
+    if name not in PARAMETER_NAMES:
+        raise ValueError(f"{name!r} {_UNKNOWN}")
+    return name
+
+
+def _as_list(names: object) -> object:
+    return (names,) if isinstance(names, str) else names
+
+
+ParameterName = Annotated[str, AfterValidator(_known_name)]
 
 
 class ParameterFact(BaseModel):
@@ -60,8 +82,8 @@ class ParameterFact(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: float | None = Field(default=None, allow_inf_nan=False)
+    maximum: float | None = Field(default=None, allow_inf_nan=False)
     default: float | int | str | bool | None = Field(
         default=None, description="sent when nobody asks for another value"
     )
@@ -69,10 +91,23 @@ class ParameterFact(BaseModel):
         default=None, description="the only value that the model accepts"
     )
     unsupported: bool = False
-    exclusive: tuple[str, ...] = Field(
+    exclusive: Annotated[tuple[ParameterName, ...], BeforeValidator(_as_list)] = Field(
         default=(), description="parameters that may not be sent together with this one"
     )
-    wire: str | None = Field(default=None, description="the name that the provider expects")
+    wire: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_.]{0,63}$",
+        description="the name that the provider expects",
+    )
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> ParameterFact:
+        low, high = self.minimum, self.maximum
+        if low is not None and high is not None and low > high:
+            raise ValueError("minimum is greater than maximum")
+        if self.unsupported and self.fixed is not None:
+            raise ValueError("a parameter is either unsupported or has a fixed value")
+        return self
 
 
 class ModelFacts(BaseModel):
@@ -82,12 +117,28 @@ class ModelFacts(BaseModel):
 
     context_window: int | None = Field(default=None, ge=1, description="tokens, in and out")
     max_output_tokens: int | None = Field(default=None, ge=1)
-    parameters: dict[str, ParameterFact] = Field(default_factory=dict)
+    parameters: dict[ParameterName, ParameterFact] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _facts_fit_their_parameters(self) -> ModelFacts:
+        for name, fact in self.parameters.items():
+            if name in fact.exclusive:
+                raise ValueError(f"{name} cannot exclude itself")
+            for value in (fact.fixed, fact.default):
+                if value is not None and (told := _misfit(name, value, self)):
+                    raise ValueError(f"{name} {told}")
+        self._wire_names_are_distinct()
+        return self
+
+    def _wire_names_are_distinct(self) -> None:
+        wires = [_wire(self, name) for name in PARAMETER_NAMES]
+        if twice := sorted({wire for wire in wires if wires.count(wire) > 1}):
+            raise ValueError(f"two parameters have the wire name {twice[0]}")
 
 
 @dataclass(frozen=True)
 class ResolvedParameters:
-    """The answer of `resolve_parameters`.
+    """What was asked for, and what becomes of it.
 
     `asked` are values under our names with, in `sources`, the layer each came from;
     `applied` is what is sent, under the provider's names; `left_out` says why the rest
@@ -98,6 +149,11 @@ class ResolvedParameters:
     sources: Mapping[str, str]
     applied: Mapping[str, JSON]
     left_out: Mapping[str, str]
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """What the experiment or request itself asked for and the model does not take."""
+        return {n: why for n, why in self.left_out.items() if self.sources[n] == REQUEST}
 
 
 def resolve_parameters(
@@ -110,13 +166,29 @@ def resolve_parameters(
     """
     asked, sources = _merge(request, prompt, facts)
     for name, value in asked.items():
-        _check(name, value, facts)
+        told = _misfit(name, value, facts)
+        # Nobody asked for a house default: where it does not fit it is left out below.
+        if told and sources[name] != HOUSE:
+            path = f"parameters.{name}"
+            raise Invalid(f"{path} {told}.", path=path)
+    resolved = settle_parameters(asked, sources, facts)
+    for name, reason in resolved.refused.items():
+        raise Invalid(
+            f"parameters.{name} was asked for and cannot be sent: {reason}.",
+            path=f"parameters.{name}",
+        )
+    return resolved
+
+
+def settle_parameters(
+    asked: Mapping[str, JSON], sources: Mapping[str, str], facts: ModelFacts
+) -> ResolvedParameters:
+    """Decide what is sent of values that were merged before, by what is known of the model now.
+
+    Raises nothing: what the catalog has learnt since may make `refused` non-empty.
+    """
     left_out = _left_out(asked, sources, facts)
-    applied = {
-        _fact(facts, name).wire or name: value
-        for name, value in asked.items()
-        if name not in left_out
-    }
+    applied = {_wire(facts, n): value for n, value in asked.items() if n not in left_out}
     return ResolvedParameters(asked, sources, applied, left_out)
 
 
@@ -127,13 +199,15 @@ def _fact(facts: ModelFacts, name: str) -> ParameterFact:
 _NO_FACT = ParameterFact()
 
 
+def _wire(facts: ModelFacts, name: str) -> str:
+    return _fact(facts, name).wire or name
+
+
 def _merge(
     request: Mapping[str, JSON], prompt: Mapping[str, JSON], facts: ModelFacts
 ) -> tuple[dict[str, JSON], dict[str, str]]:
     model = {n: f.default for n, f in facts.parameters.items() if f.default is not None}
-    house = dict(HOUSE_DEFAULTS)
-    if facts.max_output_tokens is not None:
-        house["max_tokens"] = min(facts.max_output_tokens, ASSUMED_MAX_OUTPUT_TOKENS)
+    house = {**HOUSE_DEFAULTS, "max_tokens": _house_max_tokens(facts)}
     asked: dict[str, JSON] = {}
     sources: dict[str, str] = {}
     layers: tuple[tuple[str, Mapping[str, JSON]], ...] = (
@@ -145,31 +219,71 @@ def _merge(
     for source, layer in layers:
         for name, value in layer.items():
             if name not in asked and value is not None:
-                asked[name] = value
+                asked[name] = _normal(name, value)
                 sources[name] = source
     order = sorted(asked)
     return {name: asked[name] for name in order}, {name: sources[name] for name in order}
 
 
-def _check(name: str, value: JSON, facts: ModelFacts) -> None:
-    path = f"parameters.{name}"
+def _house_max_tokens(facts: ModelFacts) -> int:
+    """The house default, moved within the model version's bounds: it is a limit that nobody chose,
+    and without one an answer has no end."""
+    low, high = _bounds("max_tokens", facts)
+    return int(min(max(ASSUMED_MAX_OUTPUT_TOKENS, low), high))
+
+
+def _normal(name: str, value: JSON) -> JSON:
+    """Write a whole number as an integer (8.0 tokens) and a tuple as a list, as JSON has them."""
+    if name in _INTEGERS and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _misfit(name: str, value: JSON, facts: ModelFacts) -> str | None:
+    """Return what is wrong with a value, as the rest of a sentence; None if it fits."""
+    if name not in PARAMETER_NAMES:
+        return _UNKNOWN
+    if name == _STOP:
+        return (
+            None if _is_stop(value) else f"must be a text or a list of texts, not {_shown(value)}"
+        )
     if name in _OTHERS:
-        if not isinstance(value, _OTHERS[name]):
-            raise Invalid(f"{path} has the wrong type: {value!r}.", path=path)
-        return
-    if name not in _BOUNDS:
-        known = ", ".join(sorted({*_BOUNDS, *_OTHERS}))
-        raise Invalid(f"{path} is no parameter; known are {known}.", path=path)
+        kind = _OTHERS[name]
+        wanted = "true or false" if kind is bool else "a text"
+        return None if isinstance(value, kind) else f"must be {wanted}, not {_shown(value)}"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise Invalid(f"{path} must be a number, not {value!r}.", path=path)
-    if name in _INTEGERS and not float(value).is_integer():
-        raise Invalid(f"{path} must be a whole number, not {value!r}.", path=path)
+        return f"must be a number, not {_shown(value)}"
+    if name in _INTEGERS and not _is_whole(value):
+        return f"must be a whole number, not {_shown(value)}"
     low, high = _bounds(name, facts)
     if not low <= value <= high:
-        raise Invalid(
-            f"{path} = {value:g} is out of bounds: this model version takes {low:g} to {high:g}.",
-            path=path,
+        return (
+            f"= {_number(value)} is out of bounds: "
+            f"this model version takes {_number(low)} to {_number(high)}"
         )
+    return None
+
+
+def _is_stop(value: JSON) -> bool:
+    if isinstance(value, str):
+        return True
+    return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
+
+
+def _is_whole(value: float) -> bool:
+    return isinstance(value, int) or value.is_integer()
+
+
+def _shown(value: JSON) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+
+
+def _number(value: float) -> str:
+    """Write a number in full: 1047576, not 1.04758e+06."""
+    if isinstance(value, int) or not math.isfinite(value) or not value.is_integer():
+        return str(value)
+    return str(int(value))
 
 
 def _bounds(name: str, facts: ModelFacts) -> tuple[float, float]:
@@ -192,17 +306,27 @@ def _left_out(
             left_out[name] = "not supported by the model"
         elif fact.fixed is not None and value != fact.fixed:
             left_out[name] = f"the model takes only {fact.fixed}"
+        elif sources[name] == HOUSE and (told := _misfit(name, value, facts)):
+            left_out[name] = f"the house default {told}"
+    for winner, loser in _rivals(asked, sources, facts):
+        if winner not in left_out and loser not in left_out:
+            left_out[loser] = f"cannot be sent together with {winner}"
+    return left_out
+
+
+def _rivals(
+    asked: Mapping[str, JSON], sources: Mapping[str, str], facts: ModelFacts
+) -> Iterator[tuple[str, str]]:
+    """Yield (winner, loser) of every two that exclude each other, most specific winners first.
+
+    The less specific wish loses; between equals the one that the fact names does. A
+    parameter that lost excludes nothing, hence the order.
+    """
+    pairs = []
     for name in asked:
         for other in _fact(facts, name).exclusive:
-            if other in asked and name not in left_out and other not in left_out:
-                # The less specific wish yields; between equals the named one (`other`) does.
-                loser = name if _RANK[sources[name]] > _RANK[sources[other]] else other
-                winner = other if loser == name else name
-                left_out[loser] = f"cannot be sent together with {winner}"
-    for name, reason in left_out.items():
-        if sources[name] == REQUEST:
-            raise Invalid(
-                f"parameters.{name} was asked for and cannot be sent: {reason}.",
-                path=f"parameters.{name}",
-            )
-    return left_out
+            if other in asked:
+                yields = _RANK[sources[name]] > _RANK[sources[other]]
+                pairs.append((other, name) if yields else (name, other))
+    pairs.sort(key=lambda pair: _RANK[sources[pair[0]]])
+    yield from pairs

@@ -90,6 +90,7 @@ def _sqlite_engine(url: str, *, pool_size: int, write: bool) -> AsyncEngine:
         url,
         pool_size=pool_size,
         max_overflow=0,
+        hide_parameters=True,  # an error's text must not carry what people wrote
         pool_timeout=_BUSY_TIMEOUT_MS / 1000,
         json_serializer=_serialise,
         json_deserializer=orjson.loads,
@@ -124,6 +125,7 @@ def _postgresql_engine(url: str) -> AsyncEngine:
             pool_size=_POOL_SIZE,
             max_overflow=_POOL_OVERFLOW,
             pool_pre_ping=True,
+            hide_parameters=True,
             json_serializer=_serialise,
             json_deserializer=orjson.loads,
         )

@@ -106,7 +106,7 @@ def error_from_status(
     except ValueError:
         payload = None
     said = _read(payload)
-    error = _classify(status, said, context)
+    error = _classify(status, said, f"answered {status}", context)
     error.http_status = status
     error.body = context.redact.excerpt(body)
     error.retry_after_s = retry_after_s(headers, now)
@@ -119,7 +119,7 @@ def error_from_payload(payload: Object, body: bytes, context: ErrorContext) -> L
     Without a code that names a status it is taken as the provider's failure.
     """
     said = _read(payload)
-    error = _classify(_status_of(said), said, context)
+    error = _classify(_status_of(said), said, "sent an error in place of an answer", context)
     error.http_status = 200
     error.body = context.redact.excerpt(body)
     return error
@@ -191,9 +191,9 @@ def _read(payload: JSON) -> _Said:
     return _Said(message, tuple(codes), parameter)
 
 
-def _classify(status: int, said: _Said, context: ErrorContext) -> LLMError:
+def _classify(status: int, said: _Said, did: str, context: ErrorContext) -> LLMError:
     told = context.redact(said.message[:_MESSAGE_LENGTH]) or "no reason given."
-    what = f"Endpoint {context.endpoint!r} answered {status}: {told}"
+    what = f"Endpoint {context.endpoint!r} {did}: {told}"
     if status == 402 or (status == 429 and said.one_of(_QUOTA_CODES)):
         return QuotaExhausted(f"{what} The account has no quota left; check its plan and billing.")
     if status == 429:

@@ -22,7 +22,9 @@ from typing import Protocol
 import orjson
 
 from app.core.clock import Clock
+from app.core.errors import ConfigurationError
 from app.core.parameters import ASSUMED_MAX_OUTPUT_TOKENS
+from app.core.settings import EndpointSettings
 from app.llm.errors import BadRequest, CallNotStarted
 from app.llm.pricing import choice_count, output_token_bound
 from app.llm.types import LLMRequest, Usage
@@ -47,14 +49,33 @@ _BURST_S = 6.0
 class AccountLimits:
     """The limits of one account.
 
-    `concurrency` is a fixed number of calls at once; None lets it adapt, from `start` up to
-    `max_concurrency`. None for a quota is no limit of ours.
+    `concurrency` is a fixed number of calls at once; None lets it adapt, up to
+    `max_concurrency`, which is the size of the connection pool. None for a quota is no limit
+    of ours. Raises `ConfigurationError` for a concurrency that the pool cannot hold.
     """
 
     max_concurrency: int = 200
     concurrency: int | None = None
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.concurrency is not None and not 1 <= self.concurrency <= self.max_concurrency:
+            raise ConfigurationError(
+                f"A concurrency of {self.concurrency} is not possible: the endpoint allows 1 to "
+                f"{self.max_concurrency}. Raise its max_concurrency for more.",
+                path="concurrency",
+            )
+
+    @classmethod
+    def of(cls, settings: EndpointSettings, concurrency: int | None = None) -> AccountLimits:
+        """Return the limits that an endpoint's settings name."""
+        return cls(
+            settings.max_concurrency,
+            concurrency,
+            settings.requests_per_minute,
+            settings.tokens_per_minute,
+        )
 
     def shared(self, share: float) -> AccountLimits:
         """Return the part of one of several processes: `share` is 1/N; at least one slot."""

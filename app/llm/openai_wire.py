@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 import orjson
 
 from app.core.hashing import JSON
-from app.llm.errors import BadRequest, ContentFiltered, MalformedResponse, TruncatedStream
+from app.llm.answers import check_choices, malformed
+from app.llm.errors import BadRequest, TruncatedStream
 from app.llm.http_errors import ErrorContext, error_from_payload
 from app.llm.parsing import (
     Object,
@@ -27,12 +28,12 @@ from app.llm.parsing import (
     short_text,
     text_or_none,
     token_count,
+    write_json,
 )
 from app.llm.providers import ProviderReply
 from app.llm.types import (
     NO_USAGE,
     Choice,
-    FinishReason,
     LLMRequest,
     Message,
     StreamEvent,
@@ -69,10 +70,8 @@ def read_completion(
     """
     payload = _read_object(body, context)
     choices = tuple(_read_choice(choice, body, context) for choice in _choices(payload))
-    if not choices:
-        raise _malformed("has no choices", body, context)
     usage = _read_usage(payload.get("usage"))
-    _refuse_filtered(choices, usage, body, context)
+    check_choices(choices, usage, body, context)
     return ProviderReply(
         choices=choices,
         usage=usage,
@@ -90,7 +89,7 @@ def _read_object(body: bytes, context: ErrorContext) -> Object:
     except ValueError:
         payload = None
     if payload is None:
-        raise _malformed("is no JSON object", body, context)
+        raise malformed("is no JSON object", body, context)
     if payload.get("error"):
         raise error_from_payload(payload, body, context)
     return payload
@@ -103,7 +102,7 @@ def _choices(payload: Object) -> list[Object]:
 def _read_choice(choice: Object, body: bytes, context: ErrorContext) -> Choice:
     shape = mapping(choice.get("message"))
     if shape is None:
-        raise _malformed("has a choice without a message", body, context)
+        raise malformed("has a choice without a message", body, context)
     word = short_text(choice.get("finish_reason"))
     message = Message(
         "assistant",
@@ -112,18 +111,7 @@ def _read_choice(choice: Object, body: bytes, context: ErrorContext) -> Choice:
         refusal=text_or_none(shape.get("refusal")),
         reasoning=_read_reasoning(shape),
     )
-    answer = Choice(message, finish_reason_of(word), word, choice.get("logprobs"))
-    _require_content(answer, body, context)
-    return answer
-
-
-def _require_content(choice: Choice, body: bytes, context: ErrorContext) -> None:
-    """Refuse a choice that says nothing in any way, though nothing kept it from saying something."""
-    message = choice.message
-    said = message.content is not None or message.tool_calls or message.refusal
-    cut_off = choice.finish_reason in (FinishReason.LENGTH, FinishReason.CONTENT_FILTER)
-    if not (said or message.reasoning or cut_off):
-        raise _malformed("has a choice without content", body, context)
+    return Choice(message, finish_reason_of(word), word, choice.get("logprobs"))
 
 
 def _read_content(content: JSON) -> str | None:
@@ -148,10 +136,10 @@ def _read_tool_call(call: Object, number: int, body: bytes, context: ErrorContex
     function = mapping(call.get("function")) or {}
     name = text_or_none(function.get("name"))
     if not name:
-        raise _malformed("has a tool call without a name", body, context)
+        raise malformed("has a tool call without a name", body, context)
     arguments = function.get("arguments")
     if not isinstance(arguments, str):
-        arguments = orjson.dumps(arguments or {}).decode()
+        arguments = write_json(arguments or {})
     return ToolCall(short_text(call.get("id")) or f"call_{number}", name, arguments)
 
 
@@ -166,27 +154,6 @@ def _read_usage(shape: JSON) -> Usage:
         token_count(usage.get("completion_tokens")),
         token_count(inputs.get("cached_tokens")),
         token_count(outputs.get("reasoning_tokens")),
-    )
-
-
-def _refuse_filtered(
-    choices: tuple[Choice, ...], usage: Usage, body: bytes, context: ErrorContext
-) -> None:
-    if all(choice.finish_reason is FinishReason.CONTENT_FILTER for choice in choices):
-        raise ContentFiltered(
-            f"The content filter of endpoint {context.endpoint!r} took the answer.",
-            http_status=200,
-            body=context.redact.excerpt(body),
-            partial_text=choices[0].message.text or None,
-            usage=usage,
-        )
-
-
-def _malformed(what: str, body: bytes, context: ErrorContext) -> MalformedResponse:
-    return MalformedResponse(
-        f"The reply of endpoint {context.endpoint!r} {what}.",
-        http_status=200,
-        body=context.redact.excerpt(body),
     )
 
 
@@ -281,7 +248,7 @@ class StreamReader:
         """
         context = self._context
         if not self._last:
-            raise _malformed("is an empty stream", b"", context)
+            raise malformed("is an empty stream", b"", context)
         finished = all(partial.finish_reason for partial in self._choices.values())
         if not self.done or not finished:
             raise TruncatedStream(
@@ -290,11 +257,7 @@ class StreamReader:
                 usage=self._usage,
             )
         choices = tuple(self._choices[index].whole() for index in sorted(self._choices))
-        if not choices:
-            raise _malformed("is a stream without choices", self._last, context)
-        for choice in choices:
-            _require_content(choice, self._last, context)
-        _refuse_filtered(choices, self._usage, self._last, context)
+        check_choices(choices, self._usage, self._last, context)
         return ProviderReply(
             choices=choices,
             usage=self._usage,

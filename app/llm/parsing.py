@@ -25,6 +25,7 @@ __all__ = [
     "short_text",
     "text_or_none",
     "token_count",
+    "write_json",
 ]
 
 Object: TypeAlias = Mapping[str, JSON]
@@ -61,6 +62,14 @@ def _read_leniently(data: bytes) -> JSON:
     except RecursionError:
         raise ValueError("The JSON is nested too deeply.") from None
     return value
+
+
+def write_json(value: JSON) -> str:
+    """Return compact JSON of whatever `read_json` can return: big numbers, lone surrogates."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        return json.dumps(value, separators=(",", ":"))
 
 
 def mapping(value: JSON) -> Object | None:

@@ -16,8 +16,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from errno import ECONNREFUSED
@@ -44,7 +43,14 @@ from app.llm.errors import (
 )
 from app.llm.sse import EventStreamActivity
 
-__all__ = ["GuardedTransport", "Reply", "StreamedReply", "endpoint_redactor", "endpoint_url"]
+__all__ = [
+    "GuardedTransport",
+    "Reply",
+    "StreamedReply",
+    "endpoint_redactor",
+    "endpoint_url",
+    "key_remedy",
+]
 
 Phase = Literal["connect", "first byte", "idle", "total"]
 
@@ -64,10 +70,10 @@ class Reply:
 
 
 class GuardedTransport:
-    """Connections to one endpoint.
+    """Connections to one endpoint; `endpoint` is its name, for messages.
 
-    `endpoint` is its name, for messages. `headers` go with every request; the settings' extra
-    headers replace them. Connections open on first use and `close` ends them.
+    The settings' `extra_headers` go with every request, unless a call sends its own. Connections
+    open on first use and `close` ends them.
     """
 
     def __init__(
@@ -76,15 +82,15 @@ class GuardedTransport:
         settings: EndpointSettings,
         *,
         redact: Redactor,
-        headers: Mapping[str, str] = _NO_HEADERS,
     ) -> None:
         self._limits = settings.limits
         self._proxy = settings.proxy
         self._pool_size = settings.max_concurrency
         self._tls = _tls_context(endpoint, settings)
         self._guard = _Guard(endpoint, settings.limits, redact)
-        extra = {name: value.get_secret_value() for name, value in settings.extra_headers.items()}
-        self._headers = {"Accept-Encoding": "gzip, deflate", **headers, **extra}
+        self.extra_headers = {
+            name: value.get_secret_value() for name, value in settings.extra_headers.items()
+        }
         self._session: aiohttp.ClientSession | None = None
 
     async def fetch(
@@ -109,27 +115,22 @@ class GuardedTransport:
             raise self._guard.translate(error, timer) from None
         return Reply(response.status, response.headers, data)
 
-    @asynccontextmanager
-    async def open(
+    async def start(
         self,
         method: str,
         url: URL,
         *,
         body: bytes | None = None,
         headers: Mapping[str, str] = _NO_HEADERS,
-    ) -> AsyncIterator[StreamedReply]:
-        """Make one call; inside the block its reply is read piece by piece."""
+    ) -> StreamedReply:
+        """Make one call and return its reply to be read piece by piece; the caller closes it."""
         timer = _CallTimer(self._limits)
         try:
             async with asyncio.timeout_at(timer.ends_at) as timer.scope:
                 response = await self._request(method, url, body, headers, timer)
         except (aiohttp.ClientError, OSError) as error:
             raise self._guard.translate(error, timer) from None
-        try:
-            yield StreamedReply(response, timer, self._guard)
-        finally:
-            # A connection whose reply was read to its end is used again, any other is closed.
-            response.release()
+        return StreamedReply(response, timer, self._guard)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -166,7 +167,7 @@ class GuardedTransport:
         return aiohttp.ClientSession(
             connector=_TimedConnector(limit=self._pool_size, ssl=self._tls),
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers=self._headers,
+            headers={"Accept-Encoding": "gzip, deflate", **self.extra_headers},
             timeout=_UNTIMED,
             trust_env=False,
         )
@@ -191,7 +192,7 @@ class StreamedReply:
     def __init__(self, response: aiohttp.ClientResponse, timer: _CallTimer, guard: _Guard) -> None:
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
-        self._content = response.content
+        self._response = response
         self._timer = timer
         self._guard = guard
         self._size = 0
@@ -215,7 +216,7 @@ class StreamedReply:
         began = timer.enter("idle", self._idle_left_s)
         try:
             async with asyncio.timeout_at(timer.ends_at) as timer.scope:
-                chunk = await self._content.readany()
+                chunk = await self._response.content.readany()
         except (aiohttp.ClientError, OSError) as error:
             raise self._guard.translate(error, timer) from None
         self._size += len(chunk)
@@ -233,6 +234,10 @@ class StreamedReply:
             chunks.append(chunk)
         return b"".join(chunks)
 
+    def close(self) -> None:
+        """Let go of the connection: one that was read to its end is used again."""
+        self._response.release()
+
     async def finish(self) -> None:
         """Read to the end of a reply that has said all, so that its connection can be kept.
 
@@ -240,7 +245,7 @@ class StreamedReply:
         """
         try:
             async with asyncio.timeout(_LINGER_S):
-                while await self._content.readany():
+                while await self._response.content.readany():
                     pass
         except (aiohttp.ClientError, OSError):
             pass
@@ -381,6 +386,14 @@ def endpoint_redactor(settings: EndpointSettings) -> Redactor:
         secrets.append(settings.api_key.get_secret_value())
     proxy_password = URL(settings.proxy).password if settings.proxy else None
     return Redactor([*secrets, *([proxy_password] if proxy_password else [])])
+
+
+def key_remedy(endpoint: str) -> str:
+    """Return the sentence that says how to mend a refused credential."""
+    if endpoint == "openai":
+        return "Set OPENAI_API_KEY to a valid key."
+    variable = f"WORKBENCH_ENDPOINT_{endpoint.upper().replace('-', '_')}_API_KEY"
+    return f"Set {variable} to a valid key."
 
 
 def endpoint_url(endpoint: str, base_url: str | None) -> URL:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -85,15 +86,17 @@ class ExperimentRepository:
             statement = statement.where(Experiment.status == "open")
         return await self._one(statement)
 
-    async def list(self, *, limit: int) -> list[ExperimentView]:
+    async def list(self, *, limit: int) -> Sequence[ExperimentView]:
         """Return the newest experiments, newest first."""
         rows = (
-            await self._session.execute(_experiments().order_by(Experiment.number.desc()).limit(limit))
+            await self._session.execute(
+                _experiments().order_by(Experiment.number.desc()).limit(limit)
+            )
         ).all()
         runs = await self._runs_of([row[0].id for row in rows])
         return [_view(row, runs.get(row[0].id, [])) for row in rows]
 
-    async def runs_named(self, text_: str) -> list[RunView]:
+    async def runs_named(self, text_: str) -> Sequence[RunView]:
         """Return the run of exactly this name, else up to twenty whose names begin so."""
         exact = [_run(r) for r in await self._session.execute(_runs().where(Run.name == text_))]
         if exact:
@@ -101,7 +104,7 @@ class ExperimentRepository:
         statement = _runs().where(Run.name.startswith(text_, autoescape=True)).limit(20)
         return [_run(row) for row in await self._session.execute(statement)]
 
-    async def runs(self, *, limit: int) -> list[RunView]:
+    async def runs(self, *, limit: int) -> Sequence[RunView]:
         """Return the newest runs, newest first."""
         statement = _runs().order_by(Run.created_at.desc(), Run.position.desc()).limit(limit)
         return [_run(row) for row in await self._session.execute(statement)]
@@ -118,7 +121,7 @@ class ExperimentRepository:
             .values(status=status, ended_at=ended_at, detail=dict(detail))
         )
 
-    async def jobs(self, experiment_id: UUID) -> list[JobView]:
+    async def jobs(self, experiment_id: UUID) -> Sequence[JobView]:
         """Return the jobs of an experiment, oldest first."""
         statement = (
             select(Job).where(Job.experiment_id == experiment_id).order_by(Job.started_at, Job.id)
@@ -136,28 +139,28 @@ class ExperimentRepository:
             for job in (await self._session.execute(statement)).scalars()
         ]
 
-    async def _one(self, statement: Select[Any]) -> ExperimentView | None:
+    async def _one(self, statement: Select[*tuple[Any, ...]]) -> ExperimentView | None:
         row = (await self._session.execute(statement)).one_or_none()
         if row is None:
             return None
         runs = await self._runs_of([row[0].id])
         return _view(row, runs.get(row[0].id, []))
 
-    async def _runs_of(self, experiment_ids: Sequence[UUID]) -> dict[UUID, list[RunView]]:
+    async def _runs_of(self, experiment_ids: Sequence[UUID]) -> Mapping[UUID, Sequence[RunView]]:
         statement = (
             _runs()
             .where(Run.experiment_id.in_(experiment_ids))
             .order_by(Run.experiment_id, Run.position)
         )
-        grouped: dict[UUID, list[RunView]] = {}
+        grouped: defaultdict[UUID, deque[RunView]] = defaultdict(deque)
         for row in await self._session.execute(statement):
             run = _run(row)
             if run.experiment_id is not None:
-                grouped.setdefault(run.experiment_id, []).append(run)
+                grouped[run.experiment_id].append(run)
         return grouped
 
 
-def _experiments() -> Select[Any]:
+def _experiments() -> Select[*tuple[Any, ...]]:
     return (
         select(Experiment, DatasetVersion.number, DatasetVersion.example_count, Dataset.name)
         .join(DatasetVersion, DatasetVersion.id == Experiment.dataset_version_id)
@@ -165,7 +168,7 @@ def _experiments() -> Select[Any]:
     )
 
 
-def _runs() -> Select[Any]:
+def _runs() -> Select[*tuple[Any, ...]]:
     return (
         select(
             Run,

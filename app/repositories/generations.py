@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Insert, Select, Table, case, func, insert, select, tuple_
+from sqlalchemy import Insert, Select, Table, and_, case, func, insert, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.core.ids import new_id
@@ -182,7 +182,8 @@ def _upsert_for(dialect: Any) -> Insert:
     upsert: Insert = statement.on_conflict_do_update(
         index_elements=["id"],
         set_=replaced,
-        where=_GENERATION.c.status.not_in(_ANSWERED),
+        # Not `not_in`: a list parameter cannot be part of a batch.
+        where=and_(*(_GENERATION.c.status != status for status in _ANSWERED)),
     )
     return upsert
 
@@ -288,7 +289,7 @@ def _totals(rows: Sequence[Any]) -> RunTotals:
     )
 
 
-def _stories() -> Select[Any]:
+def _stories() -> Select[*tuple[Any, ...]]:
     return (
         select(
             Generation,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy import Row, Select, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.core.ids import new_id
@@ -25,7 +25,10 @@ class PromptRepository:
         self._session = session
 
     async def ensure_prompt(self, name: str, actor: str, now: datetime) -> UUID:
-        """Return the prompt's id, making the prompt if there is none of that name."""
+        """Return the prompt's id, making the prompt if there is none of that name.
+
+        The row is locked until the transaction ends, so that numbers are given one at a time.
+        """
         dialect = self._session.get_bind().dialect.name
         make = postgresql.insert if dialect == "postgresql" else sqlite.insert
         await self._session.execute(
@@ -105,6 +108,16 @@ class PromptRepository:
             (await self._session.execute(select(Prompt.name).order_by(Prompt.name))).scalars()
         )
 
+    async def published_hashes(self, names: Iterable[str]) -> dict[tuple[str, int], str]:
+        """Return the content hashes of the numbered versions of these prompts."""
+        statement = (
+            select(Prompt.name, PromptVersion.number, PromptVersion.content_hash)
+            .join(Prompt, Prompt.id == PromptVersion.prompt_id)
+            .where(Prompt.name.in_(list(names)), PromptVersion.number.is_not(None))
+        )
+        rows = await self._session.execute(statement)
+        return {(name, number): digest for name, number, digest in rows if number is not None}
+
     async def next_number(self, prompt_id: UUID) -> int:
         statement = select(func.max(PromptVersion.number)).where(
             PromptVersion.prompt_id == prompt_id
@@ -143,21 +156,21 @@ class PromptRepository:
         rows = await self._session.execute(statement)
         return [PromptSummary.model_validate(dict(row._mapping)) for row in rows]
 
-    async def _one(self, statement: Select[Any]) -> PromptVersionView | None:
+    async def _one(self, statement: Select[PromptVersion, str]) -> PromptVersionView | None:
         row = (await self._session.execute(statement)).one_or_none()
         return None if row is None else _view(row)
 
 
-def _versions() -> Select[Any]:
+def _versions() -> Select[PromptVersion, str]:
     return select(PromptVersion, Prompt.name).join(Prompt, Prompt.id == PromptVersion.prompt_id)
 
 
-def _view(row: Any) -> PromptVersionView:
-    version: PromptVersion = row[0]
+def _view(row: Row[PromptVersion, str]) -> PromptVersionView:
+    version, name = row
     return PromptVersionView(
         id=version.id,
         prompt_id=version.prompt_id,
-        name=row[1],
+        name=name,
         number=version.number,
         content_hash=version.content_hash,
         content=PromptContent.model_validate(

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.core.ids import new_id
@@ -64,9 +64,7 @@ class ScoreRepository:
             .join(Example, Example.id == Generation.example_id)
             .join(output, output.c.id == Generation.output_content_id)
             .join(example, example.c.id == Example.content_id)
-            .where(
-                Generation.run_id == run_id, Generation.status == "completed", ~seen.exists()
-            )
+            .where(Generation.run_id == run_id, Generation.status == "completed", ~seen.exists())
             .order_by(Generation.id)
             .limit(limit)
         )

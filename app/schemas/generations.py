@@ -18,6 +18,7 @@ __all__ = [
     "AttemptView",
     "GenerationStatus",
     "GenerationView",
+    "ImportedOutput",
     "Outcome",
     "Provenance",
     "RunTotals",
@@ -76,6 +77,18 @@ class AttemptOutcome:
     generation_id: UUID
     run_id: UUID | None
     record: AttemptRecord
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedOutput:
+    """An output that was made elsewhere, for one example; None is not known."""
+
+    example_id: UUID
+    text: str
+    latency_ms: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,25 @@
-"""Prompts at the boundary: what a version says, strictly checked, and what is read back."""
+"""Prompts at the boundary: what a version says, strictly checked, and what is read back.
+
+Rules that concern one place in a prompt are raised as errors that name it (`ctx` holds the
+variable, the message's index or the line in its text), so that a reader of files can tell
+file and line, and the API the field.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from app.core.hashing import JSON, content_hash, ordered_json
-from app.core.templating import Template, compile_template
-from app.schemas.names import Name
+from app.core.parameters import ModelFacts, resolve_parameters
+from app.core.templating import Template, TemplateSyntaxError, compile_template
+from app.schemas.names import Name, Reference, parse_reference
 
 __all__ = [
     "MessagePlaceholder",
@@ -21,12 +28,24 @@ __all__ = [
     "PromptSummary",
     "PromptVersionView",
     "Variable",
+    "VariableType",
+    "check_parameters",
+    "has_type",
+    "parse_prompt_reference",
 ]
 
 MAX_TEXT = 200_000  # characters in one message
 MAX_MESSAGES = 200
 
-VariableType = Literal["string", "integer", "number", "boolean", "object", "array", "any"]
+VariableType: TypeAlias = Literal[
+    "string", "integer", "number", "boolean", "object", "array", "any"
+]
+
+# Bounds of a prompt's parameters before any model is chosen: those of the providers alone.
+_ANY_MODEL = ModelFacts(max_output_tokens=10_000_000)
+_DRAFT = "draft-"
+_HASH = "sha256:"
+_HASH_SHOWN = 8  # hexadecimal digits
 
 
 class _Strict(BaseModel):
@@ -42,12 +61,45 @@ class Variable(_Strict):
     description: str = Field(default="", max_length=2000)
 
     @model_validator(mode="after")
-    def _optional_has_default(self) -> Variable:
+    def _default_goes_with_optional(self) -> Variable:
         if not self.required and self.default is None:
-            raise ValueError("a variable that is not required needs a default")
+            raise PydanticCustomError(
+                "default_missing", "a variable that is not required needs a default"
+            )
         if self.required and self.default is not None:
-            raise ValueError("a variable with a default is not required: write required: false")
+            raise PydanticCustomError(
+                "default_useless",
+                "a variable with a default is not required: write required: false",
+            )
+        if self.default is not None and not has_type(self.default, self.type):
+            raise PydanticCustomError(
+                "default_type", "the default is not of type {type}", {"type": self.type}
+            )
         return self
+
+
+def has_type(value: object, kind: VariableType) -> bool:
+    """Whether a value may fill a variable of this type; `any` takes all but null.
+
+    JSON's rules: `true` is no number, `3.0` is an integer.
+    """
+    match kind:
+        case "any":
+            return value is not None
+        case "string":
+            return isinstance(value, str)
+        case "boolean":
+            return isinstance(value, bool)
+        case "integer":
+            if isinstance(value, float):
+                return value.is_integer()
+            return isinstance(value, int) and not isinstance(value, bool)
+        case "number":
+            return isinstance(value, (int, float)) and not isinstance(value, bool)
+        case "object":
+            return isinstance(value, Mapping)
+        case "array":
+            return isinstance(value, (list, tuple))
 
 
 class MessageTemplate(_Strict):
@@ -55,6 +107,17 @@ class MessageTemplate(_Strict):
 
     role: Literal["system", "developer", "user", "assistant"]
     content: str = Field(max_length=MAX_TEXT)
+
+    @field_validator("content")
+    @classmethod
+    def _is_a_template(cls, content: str) -> str:
+        try:
+            compile_template(content)
+        except TemplateSyntaxError as error:
+            raise PydanticCustomError(
+                "template", "{problem}", {"problem": error.message, "line": error.line}
+            ) from None
+        return content
 
 
 class MessagePlaceholder(_Strict):
@@ -81,15 +144,34 @@ class PromptContent(_Strict):
 
     @model_validator(mode="after")
     def _placeholders_are_declared(self) -> PromptContent:
-        used = {name for template in self.templates for name in template.variables}
-        if undeclared := sorted(used - set(self.variables)):
-            raise ValueError(
-                f"the placeholder {{{{ {undeclared[0]} }}}} is not declared under variables"
-            )
-        if unused := sorted(set(self.variables) - used):
-            raise ValueError(f"the variable {unused[0]!r} is declared and not used in any message")
-        if sum(isinstance(m, MessagePlaceholder) for m in self.messages) > 1:
-            raise ValueError("a prompt has at most one message placeholder")
+        used: set[str] = set()
+        histories = 0
+        for index, message in enumerate(self.messages):
+            if isinstance(message, MessagePlaceholder):
+                histories += 1
+                if histories > 1:
+                    raise PydanticCustomError(
+                        "second_placeholder",
+                        "a prompt has at most one message placeholder",
+                        {"message": index},
+                    )
+                continue
+            names = compile_template(message.content).names
+            for name in names:
+                if name not in self.variables:
+                    raise PydanticCustomError(
+                        "undeclared",
+                        "the placeholder {placeholder} is not declared under variables",
+                        {"placeholder": f"{{{{ {name} }}}}", "variable": name, "message": index},
+                    )
+            used.update(names)
+        for name in self.variables:
+            if name not in used:
+                raise PydanticCustomError(
+                    "unused",
+                    "the variable {variable} is declared and used in no message",
+                    {"variable": name},
+                )
         return self
 
     @cached_property
@@ -142,18 +224,16 @@ class PromptContent(_Strict):
                 yield f"[{message.placeholder}]"
             else:
                 yield f"[{message.role}]"
-                yield from message.content.splitlines()
+                yield from message.content.split("\n")
+        variables = {n: v.model_dump(exclude_defaults=True) for n, v in self.variables.items()}
         for title, part in (
-            (
-                "variables",
-                {n: v.model_dump(exclude_defaults=True) for n, v in self.variables.items()},
-            ),
-            ("parameters", dict(self.parameters)),
+            ("variables", variables or None),
+            ("parameters", self.parameters or None),
             ("tools", self.tools),
             ("tool_choice", self.tool_choice),
             ("response_format", self.response_format),
         ):
-            if part:
+            if part is not None:
                 yield f"[{title}]"
                 yield from _lines(part)
 
@@ -167,6 +247,15 @@ def _lines(part: object) -> Iterator[str]:
             yield ordered_json(item)
     else:
         yield str(part)
+
+
+def check_parameters(parameters: Mapping[str, JSON]) -> None:
+    """Refuse a prompt's parameters that no model could take.
+
+    Raises `Invalid` with path `parameters.<name>`: unknown name, wrong type, out of bounds.
+    The bounds of a certain model are checked when the prompt meets it.
+    """
+    resolve_parameters({}, parameters, _ANY_MODEL)
 
 
 class PromptVersionView(_Strict):
@@ -190,7 +279,15 @@ class PromptVersionView(_Strict):
         """`triage@3`, or `triage@draft-1a2b3c4d` for a draft."""
         if self.number is not None:
             return f"{self.name}@{self.number}"
-        return f"{self.name}@draft-{self.content_hash.removeprefix('sha256:')[:8]}"
+        return f"{self.name}@{_DRAFT}{self.content_hash.removeprefix(_HASH)[:_HASH_SHOWN]}"
+
+
+def parse_prompt_reference(text: str) -> Reference:
+    """Read what `parse_reference` reads, and a draft as it is shown: `triage@draft-1a2b3c4d`.
+
+    Raises `Invalid` for anything else.
+    """
+    return parse_reference(text.replace(f"@{_DRAFT}", f"@{_HASH}", 1), noun="prompt")
 
 
 class PromptSummary(_Strict):

@@ -7,17 +7,21 @@ What is left to do is never stored: it is derived from the outcomes. An experime
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
 from app.core.clock import Clock
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.hashing import JSON, content_hash
-from app.core.ids import new_id
+from app.core.ids import cell_id, new_id
 from app.core.permissions import Actor, Permission, require
 from app.database import Database, IntegrityError
+from app.llm.types import Usage, UsageSource
 from app.repositories.experiments import ExperimentRepository
+from app.repositories.generations import GenerationRepository
 from app.schemas.datasets import DatasetVersionView
 from app.schemas.experiments import (
     ExperimentView,
@@ -26,10 +30,13 @@ from app.schemas.experiments import (
     RequestedVariant,
     RunView,
 )
+from app.schemas.generations import ImportedOutput, Outcome, Provenance
 from app.services import audit
 from app.services.variants import VariantService
 
 __all__ = ["ExperimentService", "UnfinishedExperiment"]
+
+_IMPORT_BATCH = 1000
 
 
 class UnfinishedExperiment(Conflict):
@@ -125,34 +132,37 @@ class ExperimentService:
         return await self.by_id(experiment_id)
 
     async def import_run(
-        self, actor: Actor, dataset: DatasetVersionView, *, name: str, source: str
+        self,
+        actor: Actor,
+        dataset: DatasetVersionView,
+        *,
+        name: str,
+        source: str,
+        outputs: Iterable[ImportedOutput],
     ) -> RunView:
-        """Make a run for outputs that were made elsewhere; `Conflict` if the name is taken."""
+        """Make a run of outputs that were made elsewhere, all in one transaction.
+
+        `Conflict` if the name is taken. Examples without an output stay without outcome.
+        """
         require(actor, Permission.EXPERIMENT_RUN)
         run_id, now = new_id(), self._clock.now()
         async with self._database.write_session() as session:
-            experiments = ExperimentRepository(session)
+            experiments, generations = (
+                ExperimentRepository(session),
+                GenerationRepository(session),
+            )
             try:
                 await experiments.add_runs(
-                    [
-                        {
-                            "id": run_id,
-                            "name": name,
-                            "experiment_id": None,
-                            "position": None,
-                            "dataset_version_id": dataset.id,
-                            "variant_id": None,
-                            "origin": "imported",
-                            "source": source,
-                            "created_at": now,
-                            "created_by": str(actor),
-                        }
-                    ]
+                    [_imported_run(run_id, dataset, name, source, actor, now)]
                 )
             except IntegrityError:
                 raise Conflict(
                     f"A run named {name!r} is there already.", hint="Choose another --name."
                 ) from None
+            count = 0
+            for batch in _batches(_imported_outcomes(run_id, outputs, now)):
+                await generations.add_outcomes(batch, (), now)
+                count += len(batch)
             await audit.record(
                 session,
                 self._clock,
@@ -161,7 +171,7 @@ class ExperimentService:
                 "run",
                 str(run_id),
                 name,
-                {"dataset": dataset.reference},
+                {"dataset": dataset.reference, "outputs": count},
             )
             await session.commit()
         return await self.run(name)
@@ -192,14 +202,16 @@ class ExperimentService:
         if reference == "latest":
             wanted = "unfinished experiment" if unfinished else "experiment"
             raise NotFound(f"There is no {wanted}.", hint="Start one with `workbench run`.")
-        raise NotFound(f"There is no experiment {reference}.", hint="See `workbench experiments list`.")
+        raise NotFound(
+            f"There is no experiment {reference}.", hint="See `workbench experiments list`."
+        )
 
-    async def list(self, *, limit: int = 50) -> list[ExperimentView]:
+    async def list(self, *, limit: int = 50) -> Sequence[ExperimentView]:
         """Return the newest experiments, newest first."""
         async with self._database.read_session() as session:
             return await ExperimentRepository(session).list(limit=limit)
 
-    async def runs(self, *, limit: int = 50) -> list[RunView]:
+    async def runs(self, *, limit: int = 50) -> Sequence[RunView]:
         """Return the newest runs, newest first."""
         async with self._database.read_session() as session:
             return await ExperimentRepository(session).runs(limit=limit)
@@ -336,3 +348,50 @@ def _run_names(number: int, variants: Sequence[RequestedVariant]) -> list[str]:
         raise Invalid("Two of the variants are the same.", path="variants")
     return names
 
+
+def _imported_run(
+    run_id: UUID, dataset: DatasetVersionView, name: str, source: str, actor: Actor, now: datetime
+) -> dict[str, Any]:
+    return {
+        "id": run_id,
+        "name": name,
+        "experiment_id": None,
+        "position": None,
+        "dataset_version_id": dataset.id,
+        "variant_id": None,
+        "origin": "imported",
+        "source": source,
+        "created_at": now,
+        "created_by": str(actor),
+    }
+
+
+def _imported_outcomes(
+    run_id: UUID, outputs: Iterable[ImportedOutput], now: datetime
+) -> Iterator[Outcome]:
+    provenance = Provenance(run_id)
+    for output in outputs:
+        tokens = output.input_tokens is not None and output.output_tokens is not None
+        yield Outcome(
+            id=cell_id(run_id, output.example_id, 0),
+            provenance=provenance,
+            example_id=output.example_id,
+            repetition=0,
+            status="completed",
+            usage=Usage(
+                output.input_tokens,
+                output.output_tokens,
+                source=UsageSource.PROVIDER if tokens else UsageSource.UNREPORTED,
+            ),
+            started_at=now,
+            finished_at=now,
+            latency_ms=output.latency_ms,
+            attempt_count=0,
+            output={"role": "assistant", "content": output.text},
+            cost=output.cost,
+        )
+
+
+def _batches(outcomes: Iterator[Outcome]) -> Iterator[list[Outcome]]:
+    while batch := list(islice(outcomes, _IMPORT_BATCH)):
+        yield batch

@@ -1,27 +1,37 @@
 """The prompt registry: versions are numbered here and never change.
 
 Identity is the content hash. A draft is content without a number; publishing gives that
-same row the next number, so that runs made on the draft stay valid evidence.
+same row the next number, so that runs made on the draft stay valid evidence. Every write
+locks the prompt's row first, so that any number of writers get numbers one at a time.
 """
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
 from app.core.clock import Clock
-from app.core.errors import Conflict, NotFound
+from app.core.errors import Conflict, Invalid, NotFound
 from app.core.ids import new_id
 from app.core.permissions import Actor, Permission, require
-from app.database import AsyncSession, Database, IntegrityError
+from app.database import AsyncSession, Database
+from app.prompts import BUILTIN_NAMES
 from app.repositories.prompts import PromptRepository
 from app.schemas.names import Reference, parse_reference
-from app.schemas.prompts import PromptContent, PromptSummary, PromptVersionView
+from app.schemas.prompts import (
+    PromptContent,
+    PromptSummary,
+    PromptVersionView,
+    check_parameters,
+    parse_prompt_reference,
+)
 from app.services import audit
 
-__all__ = ["NumberTaken", "PromptService", "Registered"]
+__all__ = ["AlreadyRegistered", "NumberTaken", "PromptService", "Registered"]
 
 Origin = Literal["builtin", "file", "api"]
 
@@ -42,11 +52,25 @@ class NumberTaken(Conflict):
                 lineterm="",
             )
         )
-        when = (existing.published_at or existing.created_at).strftime("%Y-%m-%d %H:%M UTC")
         super().__init__(
             f"{existing.reference} is taken: {existing.author} registered other content under "
-            f"this number on {when}.",
-            hint="Take the next free number with --renumber, or `workbench prompts pull`.",
+            f"this number on {_when(existing)}.",
+            hint="Take the next free number with --renumber, or give up your text: delete the "
+            "file and run `workbench prompts pull`.",
+        )
+
+
+class AlreadyRegistered(Conflict):
+    """The content has another number already; `existing` says which."""
+
+    code = "already_registered"
+
+    def __init__(self, existing: PromptVersionView, number: int) -> None:
+        self.existing = existing
+        super().__init__(
+            f"This content is already registered as {existing.reference}; "
+            f"it cannot be {existing.name}@{number} as well.",
+            hint="Delete the file with the other number, or change its text.",
         )
 
 
@@ -56,6 +80,17 @@ class Registered:
 
     version: PromptVersionView
     created: bool
+
+
+@dataclass(frozen=True)
+class _Text:
+    """What is to be stored, and what is said about it."""
+
+    name: str
+    content: PromptContent
+    description: str
+    message: str
+    origin: Origin
 
 
 class PromptService:
@@ -77,77 +112,27 @@ class PromptService:
         message: str = "",
         origin: Origin = "file",
     ) -> Registered:
-        """Store content under a number, or as a draft if `number` is None.
+        """Store content under a number (from 1), or as a draft if `number` is None.
 
-        With `renumber` a taken number gives way to the next free one. The same content
-        under the same number again is no change. Raises `NumberTaken` for other content,
-        `Conflict` if the content already has another number.
+        The same content under the same number again is no change, and so is a draft whose
+        content is stored already. With `renumber` a taken number gives way to the next free
+        one. Raises `NumberTaken` for other content under the number, `AlreadyRegistered`
+        if the content has another number, `Conflict` for the name of a built-in prompt,
+        `Invalid` for a parameter that no model takes.
         """
         require(actor, Permission.PROMPT_WRITE)
-        try:
-            return await self._register(
-                actor, name, content, number, renumber, description, message, origin
-            )
-        except IntegrityError:
-            # Another process wrote the same number or content between our look and our write.
-            return await self._register(
-                actor, name, content, number, renumber, description, message, origin
-            )
-
-    async def _register(
-        self,
-        actor: Actor,
-        name: str,
-        content: PromptContent,
-        number: int | None,
-        renumber: bool,
-        description: str,
-        message: str,
-        origin: Origin,
-    ) -> Registered:
+        text = _checked(_Text(name, content, description, message, origin))
         async with self._database.write_session() as session:
             prompts = PromptRepository(session)
-            now = self._clock.now()
-            prompt_id = await prompts.ensure_prompt(name, str(actor), now)
+            prompt_id = await prompts.ensure_prompt(name, str(actor), self._clock.now())
             same = await prompts.by_hash(name, content.hash)
             if same is not None and (number is None or same.number == number):
                 return Registered(same, created=False)
-            if same is not None and same.number is not None:
-                if renumber:
-                    return Registered(same, created=False)
-                raise Conflict(
-                    f"This content is already registered as {same.reference}; "
-                    f"it cannot be {name}@{number} as well.",
-                    hint="Delete the file with the other number, or change the text.",
-                )
+            if same is not None and same.number is not None and number is not None:
+                raise AlreadyRegistered(same, number)
             if number is not None:
-                taken = await prompts.by_number(name, number)
-                if taken is not None and not renumber:
-                    raise NumberTaken(taken, content)
-                if taken is not None:
-                    number = await prompts.next_number(prompt_id)
-            if same is not None and number is not None:
-                version = await self._publish(session, actor, same, number, message)
-            else:
-                version_id = new_id()
-                await prompts.add_version(
-                    {
-                        "id": version_id,
-                        "prompt_id": prompt_id,
-                        "number": number,
-                        "content_hash": content.hash,
-                        **content.stored(),
-                        "description": description,
-                        "message": message,
-                        "origin": origin,
-                        "author": str(actor),
-                        "created_at": now,
-                        "published_at": None if number is None else now,
-                    }
-                )
-                version = await _found(prompts, version_id)
-                action = "draft_stored" if number is None else "registered"
-                await self._audit(session, actor, f"prompt_version.{action}", version)
+                number = await _free_number(prompts, prompt_id, text, number, renumber)
+            version = await self._write(session, actor, text, prompt_id, same, number)
             await session.commit()
             return Registered(version, created=True)
 
@@ -160,65 +145,65 @@ class PromptService:
         message: str,
         description: str = "",
     ) -> Registered:
-        """Give content the next number, whether it was run as a draft before or not."""
-        require(actor, Permission.PROMPT_WRITE)
-        while True:
-            async with self._database.write_session() as session:
-                prompts = PromptRepository(session)
-                prompt_id = await prompts.ensure_prompt(name, str(actor), self._clock.now())
-                number = await prompts.next_number(prompt_id)
-            try:
-                registered = await self.register(
-                    actor, name, content, number=number, message=message, description=description
-                )
-            except NumberTaken:
-                continue  # somebody published in between: take the next number
-            return registered
+        """Give content the next number, whether it was run as a draft before or not.
 
-    async def _publish(
-        self,
-        session: AsyncSession,
-        actor: Actor,
-        draft: PromptVersionView,
-        number: int,
-        message: str,
-    ) -> PromptVersionView:
-        prompts = PromptRepository(session)
-        await prompts.publish(
-            draft.id, number=number, message=message, author=str(actor), now=self._clock.now()
-        )
-        version = await _found(prompts, draft.id)
-        await self._audit(session, actor, "prompt_version.published", version)
-        return version
+        Content that has a number already keeps it (`created` is False). Raises as
+        `register` does.
+        """
+        require(actor, Permission.PROMPT_WRITE)
+        text = _checked(_Text(name, content, description, message, "file"))
+        async with self._database.write_session() as session:
+            prompts = PromptRepository(session)
+            prompt_id = await prompts.ensure_prompt(name, str(actor), self._clock.now())
+            same = await prompts.by_hash(name, content.hash)
+            if same is not None and same.number is not None:
+                return Registered(same, created=False)
+            number = await prompts.next_number(prompt_id)
+            version = await self._write(session, actor, text, prompt_id, same, number)
+            await session.commit()
+            return Registered(version, created=True)
 
     async def get(self, reference: Reference | str) -> PromptVersionView:
-        """Return a version by `name`, `name@3` or `name@<hash prefix>`; `NotFound` says what exists."""
+        """Return a version by `name`, `name@3`, `name@<hash prefix>` or a draft's reference.
+
+        A name alone is its newest version. Raises `NotFound` saying what exists instead,
+        `Invalid` for text that is no reference or a hash prefix of several versions.
+        """
         if isinstance(reference, str):
-            reference = parse_reference(reference, noun="prompt")
+            reference = parse_prompt_reference(reference)
         async with self._database.read_session() as session:
             prompts = PromptRepository(session)
-            if reference.hash_prefix is not None:
-                found = await prompts.by_hash_prefix(reference.name, reference.hash_prefix)
-                version = found[0] if len(found) == 1 else None
-            elif reference.number is not None:
-                version = await prompts.by_number(reference.name, reference.number)
-            else:
-                version = await prompts.latest(reference.name)
-            if version is not None:
-                return version
+            found = await _look_up(prompts, reference)
+            if len(found) == 1:
+                return found[0]
+            if found:
+                raise Invalid(
+                    f"{reference} is the beginning of several hashes: write more of it.",
+                    path="prompt",
+                )
             numbers = [v.number for v in await prompts.versions(reference.name)]
             names = await prompts.names()
         raise NotFound(_not_found(reference, numbers, names))
 
     async def versions(self, name: str) -> list[PromptVersionView]:
-        """Return the numbered versions of one prompt, oldest first."""
+        """Return the numbered versions of one prompt, oldest first; `NotFound` for no prompt."""
         async with self._database.read_session() as session:
-            return await PromptRepository(session).versions(name)
+            prompts = PromptRepository(session)
+            versions = await prompts.versions(name)
+            names = [] if versions else await prompts.names()
+        if not versions and name not in names:
+            raise NotFound(_not_found(Reference(name), [], names))
+        return versions
 
     async def all_versions(self) -> list[PromptVersionView]:
         """Return every numbered version, by name and number."""
         async with self._database.read_session() as session:
             return await PromptRepository(session).all_versions()
+
+    async def published_hashes(self, names: Iterable[str]) -> dict[tuple[str, int], str]:
+        """Return the content hash of each (name, number) of these prompts: one cheap read."""
+        async with self._database.read_session() as session:
+            return await PromptRepository(session).published_hashes(names)
 
     async def find_content(self, name: str, content: PromptContent) -> PromptVersionView | None:
         """Return the version or draft with exactly this content."""
@@ -230,32 +215,108 @@ class PromptService:
         async with self._database.read_session() as session:
             return await PromptRepository(session).summaries()
 
-    async def _audit(
-        self, session: AsyncSession, actor: Actor, action: str, version: PromptVersionView
-    ) -> None:
+    async def _write(
+        self,
+        session: AsyncSession,
+        actor: Actor,
+        text: _Text,
+        prompt_id: UUID,
+        draft: PromptVersionView | None,
+        number: int | None,
+    ) -> PromptVersionView:
+        """Number the stored draft, or insert a row; write the audit event."""
+        prompts, now = PromptRepository(session), self._clock.now()
+        if draft is not None and number is not None:
+            version_id, action = draft.id, "published"
+            await prompts.publish(
+                draft.id, number=number, message=text.message, author=str(actor), now=now
+            )
+        else:
+            version_id, action = new_id(), "draft_stored" if number is None else "registered"
+            await prompts.add_version(_row(version_id, prompt_id, text, number, actor, now))
+        version = await prompts.by_id(version_id)
+        if version is None:
+            raise NotFound("The version that was just written is gone.")
         await audit.record(
             session,
             self._clock,
             actor,
-            action,
+            f"prompt_version.{action}",
             "prompt_version",
             str(version.id),
             version.reference,
             {"content_hash": version.content_hash, "origin": version.origin},
         )
+        return version
 
 
-async def _found(prompts: PromptRepository, version_id: UUID) -> PromptVersionView:
-    version = await prompts.by_id(version_id)
-    if version is None:
-        raise NotFound("The version that was just written is gone.")
-    return version
+def _checked(text: _Text) -> _Text:
+    """Return the text if it may be stored under its name at all."""
+    if parse_reference(text.name, noun="prompt") != Reference(text.name):
+        raise Invalid(f"{text.name!r} is a reference; give the name alone.", path="name")
+    if text.origin != "builtin" and text.name in BUILTIN_NAMES:
+        raise Conflict(
+            f"{text.name} is the name of a built-in prompt.", hint="Choose another name."
+        )
+    check_parameters(text.content.parameters)
+    return text
+
+
+async def _free_number(
+    prompts: PromptRepository, prompt_id: UUID, text: _Text, number: int, renumber: bool
+) -> int:
+    """Return `number`, or the next free one if it is taken and `renumber` allows it."""
+    taken = await prompts.by_number(text.name, number)
+    if taken is None:
+        return number
+    if not renumber:
+        raise NumberTaken(taken, text.content)
+    return await prompts.next_number(prompt_id)
+
+
+async def _look_up(prompts: PromptRepository, reference: Reference) -> list[PromptVersionView]:
+    if reference.hash_prefix is not None:
+        return await prompts.by_hash_prefix(reference.name, reference.hash_prefix)
+    if reference.number is not None:
+        found = await prompts.by_number(reference.name, reference.number)
+    else:
+        found = await prompts.latest(reference.name)
+    return [] if found is None else [found]
+
+
+def _row(
+    version_id: UUID,
+    prompt_id: UUID,
+    text: _Text,
+    number: int | None,
+    actor: Actor,
+    now: datetime,
+) -> dict[str, object]:
+    return {
+        "id": version_id,
+        "prompt_id": prompt_id,
+        "number": number,
+        "content_hash": text.content.hash,
+        **text.content.stored(),
+        "description": text.description,
+        "message": text.message,
+        "origin": text.origin,
+        "author": str(actor),
+        "created_at": now,
+        "published_at": None if number is None else now,
+    }
+
+
+def _when(version: PromptVersionView) -> str:
+    return (version.published_at or version.created_at).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _not_found(reference: Reference, numbers: list[int | None], names: list[str]) -> str:
     if numbers:
         known = ", ".join(str(number) for number in numbers)
         return f"There is no {reference}; {reference.name} has the versions {known}."
+    if reference.name in names:
+        return f"{reference.name} has no numbered version yet, only drafts."
     close = difflib.get_close_matches(reference.name, names, n=1)
     suggestion = f" Did you mean {close[0]}?" if close else ""
     return f"There is no prompt {reference.name!r} in the registry.{suggestion}"

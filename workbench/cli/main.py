@@ -14,7 +14,33 @@ __all__ = ["COMMANDS", "main"]
 # name -> (module, what `--help` says of it; a test holds this against the module itself)
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("workbench.cli.init", "Make this folder a workspace."),
+    "demo": ("workbench.cli.demo", "See the main job done on sample data with simulated models."),
+    "run": (
+        "workbench.cli.run",
+        "Run an experiment: prompt versions x model versions on a dataset.",
+    ),
+    "resume": (
+        "workbench.cli.resume",
+        "Finish an experiment that was stopped, cut off or has failed cells.",
+    ),
+    "experiments": ("workbench.cli.experiments", "Experiments: list, show, cancel."),
+    "runs": ("workbench.cli.runs", "Runs: list, show, import outputs made elsewhere."),
+    "show": (
+        "workbench.cli.show",
+        "Show generations of a run: request, answer, scores, errors, attempts.",
+    ),
+    "score": ("workbench.cli.score", "Score the stored outputs of a run; no model is called."),
+    "compare": (
+        "workbench.cli.compare",
+        "Compare two runs under a scorer: difference, interval, verdict.",
+    ),
+    "models": (
+        "workbench.cli.models",
+        "The model catalog: sync, list, show, add, set, probe, price, retire.",
+    ),
+    "variants": ("workbench.cli.variants", "Variants: list, show."),
     "prompts": ("workbench.cli.prompts", "Prompt versions: sync, list, show, diff, publish."),
+    "datasets": ("workbench.cli.datasets", "Dataset versions: import, list, show, diff."),
     "db": ("workbench.cli.db", "The database: upgrade, downgrade, status, backup, restore."),
 }
 

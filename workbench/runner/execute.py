@@ -38,7 +38,7 @@ from workbench.runner.group_commit import GroupCommit, Store
 from workbench.runner.probation import Probation, is_fatal
 from workbench.runner.remaining import Cell
 
-__all__ = ["ExecutionReport", "Executor", "Progress", "RunPlan"]
+__all__ = ["ExecutionReport", "Executor", "FatalError", "Progress", "RunPlan"]
 
 _WORKERS_PER_SLOT = 3
 _SPARE_WORKERS = 16
@@ -128,13 +128,24 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class FatalError:
+    """An error that every further call would meet, with the run that met it."""
+
+    code: str
+    message: str
+    run: RunView
+    endpoint: str
+    http_status: int | None = None
+    parameter: str | None = None
+
+
+@dataclass(frozen=True)
 class ExecutionReport:
-    """How an execution ended. `fatal` is the error that every further call would meet."""
+    """How an execution ended: whether it was stopped from outside, or by a fatal error."""
 
     progress: Progress
     stopped: bool
-    fatal: LLMError | None = None
-    fatal_run: RunView | None = None
+    fatal: FatalError | None = None
 
 
 class Executor:
@@ -163,7 +174,7 @@ class Executor:
         share = max(1, first_calls // len(models))
         self._probation = {target: Probation(share) for target in models}
         self._stopping = False
-        self._fatal: tuple[LLMError, RunView] | None = None
+        self._fatal: FatalError | None = None
 
     def stop(self) -> None:
         """Start no further call; those in flight finish and are stored."""
@@ -188,8 +199,8 @@ class Executor:
             watch.cancel()
             await commits.close()
         self._judge_first_calls()
-        fatal, run = self._fatal or (None, None)
-        return ExecutionReport(self.progress, self._stopping and fatal is None, fatal, run)
+        stopped = self._stopping and self._fatal is None
+        return ExecutionReport(self.progress, stopped, self._fatal)
 
     async def _stop_when_failed(self, commits: GroupCommit) -> None:
         await commits.failed.wait()
@@ -221,34 +232,42 @@ class Executor:
         except Invalid as error:
             return [_unrendered(cell, plan, error, started)]
         try:
-            response = await self._client.generate(
-                request, on_attempt=observe, retry_unreachable=not first
-            )
+            response = await self._client.generate(request, on_attempt=observe)
         except CallNotStarted:
             return []
         except LLMError as error:
             outcome = _failed(cell, plan, request, error, last, self._clock.now())
             if is_fatal(error):
-                self._stop_for(error, plan.run)
+                self._stop_for(error, plan)
                 return []
             if first and isinstance(error, BadRequest):
                 if refused := probation.hold(outcome, error):
-                    self._stop_for(refused, plan.run)
+                    self._stop_for(refused, plan)
                 return []
             return [*probation.passed(), outcome] if first else [outcome]
         outcome = _answered(cell, plan, request, response, self._clock.now())
         return [*probation.passed(), outcome] if not probation.over else [outcome]
 
-    def _stop_for(self, error: LLMError, run: RunView) -> None:
-        if self._fatal is None:
-            self._fatal = (error, run)
+    def _stop_for(self, error: LLMError, plan: RunPlan) -> None:
+        self._fatal = self._fatal or _fatal(error, plan)
         self.stop()
 
     def _judge_first_calls(self) -> None:
         for plan in self._plans:
             refused = self._probation[plan.target].verdict()
-            if refused is not None and self._fatal is None:
-                self._fatal = (refused, plan.run)
+            if refused is not None:
+                self._fatal = self._fatal or _fatal(refused, plan)
+
+
+def _fatal(error: LLMError, plan: RunPlan) -> FatalError:
+    return FatalError(
+        code=error.code,
+        message=error.message,
+        run=plan.run,
+        endpoint=plan.target.endpoint,
+        http_status=error.http_status,
+        parameter=error.parameter,
+    )
 
 
 def _answered(

@@ -7,6 +7,7 @@ retry of failed cells are all this one difference.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
@@ -27,7 +28,8 @@ class Cell(NamedTuple):
     repetition: int
 
 
-class Shard(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Shard:
     """The part of the cells that one process takes: every `count`-th id, from `index` on."""
 
     index: int = 0
@@ -48,9 +50,7 @@ def wanted_cells(
     for example in examples:
         for repetition in range(repetitions):
             for run_index, run_id in enumerate(run_ids):
-                yield Cell(
-                    cell_id(run_id, example.id, repetition), run_index, example, repetition
-                )
+                yield Cell(cell_id(run_id, example.id, repetition), run_index, example, repetition)
 
 
 def open_cells(

@@ -20,7 +20,7 @@ async def score_run(
     services: Services,
     actor: Actor,
     run: RunView,
-    scorers: Sequence[Scorer],
+    scorers: Sequence[Scorer[Any]],
     on_progress: Callable[[int], None] = lambda count: None,
 ) -> list[ScorerView]:
     """Give every completed output of a run its score under each scorer that lacks one.
@@ -39,11 +39,11 @@ async def score_run(
     return stored
 
 
-def _score(scorer: Scorer, item: ScorableGeneration) -> NewScore:
+def _score(scorer: Scorer[Any], item: ScorableGeneration) -> NewScore:
     result = run_scorer(scorer, _input(item))
     return NewScore(
         generation_id=item.generation_id,
-        status=result.status,
+        status=result.status.value,
         value=result.value,
         passed=result.passed,
         label=result.label,

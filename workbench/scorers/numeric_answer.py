@@ -1,10 +1,10 @@
 """`numeric_answer`: is the number that the output arrives at the expected one?
 
-The answer is the number after a marker, else the last number of the text. Without the
+The answer is the first number after a marker, else the last number of the text. Without the
 `marker` option a marker is `####` with the number right behind it, or `A:` at the start of a
 line, or `Answer:` anywhere; the last one that a number follows counts, because worked
-solutions quote others (`Publisher A: 5000 cents`) before they give their own. With the option, only
-that marker counts and an output without it holds no answer.
+solutions give partial answers before the final one. With the option, only that marker counts,
+and an output without it holds no answer.
 
 Numbers are compared as exact decimals, so `18`, `18.00`, `$18` and `1.8e1` are equal. Units
 are not read: `15%` is 15 and `1.8 billion` is 1.8.
@@ -39,9 +39,9 @@ __all__ = ["NumericAnswer", "NumericAnswerConfig"]
 _MARKER: Final = re.compile(
     r"""
     \#\#\#\#(?=[^\w\n]{0,20}\d)
-    | A(?P<bare>[*_]*):
-    | A(?<!\wA)(?i:nswer)[*_]*:
-    | a(?<!\wa)(?i:nswer)[*_]*:
+    | A(?P<bare>[ *_]*):
+    | A(?<!\wA)(?i:nswer)[ *_]*:
+    | a(?<!\wa)(?i:nswer)[ *_]*:
     """,
     re.VERBOSE,
 )

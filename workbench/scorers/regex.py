@@ -122,7 +122,9 @@ def _compiled(pattern: str, flags: int) -> regex.Pattern[str]:
         )
     refused = _REFUSED.search(pattern)
     if refused:
-        raise ValueError(f"The pattern {shown} uses {refused['construct']}), which is not taken here.")
+        raise ValueError(
+            f"The pattern {shown} uses {refused['construct']}), which is not taken here."
+        )
     if _expanded_length(pattern) > _MAX_EXPANDED:
         raise ValueError(f"The repeats in the pattern {shown} multiply to too much; lower them.")
     try:
@@ -138,9 +140,7 @@ def _expanded_length(pattern: str) -> int:
     last = 0  # length of the item that a repeat would apply to
     for token in _TOKEN.finditer(pattern):
         if token["repeat"] is not None:
-            added = last * (max(int(token["repeat"]), 1) - 1)
-            levels[-1] += added
-            last += added
+            levels[-1] += last * (max(int(token["repeat"]), 1) - 1)
         elif token[0] == "(":
             levels.append(0)
             last = 0

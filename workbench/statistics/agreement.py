@@ -142,7 +142,8 @@ def fleiss_kappa(counts: FloatArray) -> float:
 
 
 def _nominal(values: FloatArray, _: FloatArray) -> FloatArray:
-    return (values[:, np.newaxis] != values).astype(np.float64)
+    distance: FloatArray = (values[:, np.newaxis] != values).astype(np.float64)
+    return distance
 
 
 def _ordinal(_: FloatArray, totals: FloatArray) -> FloatArray:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from workbench.statistics.clusters import cluster_sums
 from workbench.statistics.observations import Observations, align, paired_examples
 from workbench.statistics.policy import DEFAULT_SEED
 from workbench.statistics.ratios import (
@@ -17,6 +18,7 @@ from workbench.statistics.ratios import (
     RatioOfMeans,
     quantile_difference,
     ratio_of_means,
+    why_no_ratio,
 )
 
 __all__ = ["AmountComparison", "compare_amounts"]
@@ -55,7 +57,8 @@ def compare_amounts(
     """
     pairs = paired_examples(align(baseline, candidate))
     before, after = pairs.baseline, pairs.candidate
-    note = _why_no_ratio(before.size, float(before.sum()), pairs.cluster_count)
+    units = before if pairs.clusters is None else cluster_sums(before, pairs.clusters)[0]
+    note = why_no_ratio(units)
     ratio = None
     if note is None:
         ratio = ratio_of_means(before, after, clusters=pairs.clusters, level=level, seed=seed)
@@ -75,11 +78,3 @@ def compare_amounts(
         quantiles=differences,
         note=note,
     )
-
-
-def _why_no_ratio(n_pairs: int, baseline_sum: float, n_clusters: int) -> str | None:
-    if n_pairs < 2 or n_clusters < 2:
-        return "Fewer than two independent examples have an amount on both sides."
-    if baseline_sum == 0.0:
-        return "The baseline amounts are all zero, so there is no ratio to them."
-    return None

@@ -9,7 +9,6 @@ also for a metric of which less is better. Means stay in the metric's own unit a
 The same observations and seed give the same bytes.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,12 +26,14 @@ from workbench.statistics.effect import (
 )
 from workbench.statistics.interval import Interval, check_level
 from workbench.statistics.missingness import Missingness, describe_missing
+from workbench.statistics.multiplicity import simultaneous_level
 from workbench.statistics.observations import (
     Aligned,
     ExampleScores,
     Observations,
     PairedExamples,
     align,
+    are_binary,
     paired_examples,
     score_bounds,
     shared_clusters,
@@ -189,11 +190,9 @@ def analyse_pair(
     """
     check_margin(margin)
     check_level(level)
-    if comparisons < 1:
-        raise ValueError("The number of comparisons must be at least 1.")
     settings = _Settings(
         margin=margin,
-        level=1.0 - (1.0 - level) / comparisons,
+        level=simultaneous_level(level, comparisons),
         own_level=level,
         higher_is_better=higher_is_better,
         binary=baseline.is_binary and candidate.is_binary,
@@ -201,45 +200,19 @@ def analyse_pair(
         policy=policy,
         seed=seed,
     )
-    aligned = align(baseline, candidate)
-    pairs = paired_examples(aligned)
-    differences = _differences(aligned, pairs, settings)
-    effect = _effect(differences, settings)
-    test = effect_test(differences, seed=seed) if effect else None
-    verdict = _verdict(effect, settings)
-    sides = (
-        _summarise(baseline, aligned, aligned.baseline, settings),
-        _summarise(candidate, aligned, aligned.candidate, settings),
-    )
-    sensitivity = _sensitivity(aligned, verdict, settings)
-    plan = _plan(effect, settings)
-    borderline = _is_borderline(verdict, effect, test, settings)
-    facts = Facts(
-        verdict=verdict,
-        estimate=effect.estimate if effect else None,
-        interval=effect.interval if effect else None,
-        standard_error=effect.standard_error if effect else None,
-        n_pairs=differences.values.size,
-        better=differences.better,
-        worse=differences.worse,
-        n_clusters=effect.n_clusters if effect else None,
-        margin=margin,
-        smallest_margin=plan.smallest_margin,
-        detectable=plan.mde,
-        planning_margin=plan.planning_margin,
-        needed=plan.n_for_margin,
-        borderline_p=test.p_value if test and borderline else None,
-        unit=unit or _default_unit(settings.bounds),
-    )
+    measured = _measure(align(baseline, candidate), settings)
+    facts = _facts(measured, settings, unit or _default_unit(settings.bounds))
+    effect, test, plan = measured.effect, measured.test, measured.plan
+    aligned = measured.aligned
     return Analysis(
-        verdict=verdict,
+        verdict=measured.verdict,
         sentence=verdict_sentence(facts, policy),
         method=effect.method if effect else None,
         reason=effect.reason if effect else "No example has a score on both sides.",
         n_pairs=facts.n_pairs,
         n_clusters=facts.n_clusters,
-        baseline=sides[0],
-        candidate=sides[1],
+        baseline=_summarise(baseline, aligned, aligned.baseline, settings),
+        candidate=_summarise(candidate, aligned, aligned.candidate, settings),
         difference=_as_difference(effect),
         standard_error=facts.standard_error,
         candidate_only=facts.better,
@@ -247,15 +220,15 @@ def analyse_pair(
         p_value=test.p_value if test else None,
         p_method=test.method if test else None,
         p_mid=test.mid_p if test else None,
-        borderline=borderline,
+        borderline=facts.borderline_p is not None,
         margin=margin,
         planning_margin=plan.planning_margin,
         smallest_margin=plan.smallest_margin,
         mde=plan.mde,
         n_for_margin=plan.n_for_margin,
         variance=split_variance(aligned.baseline, aligned.candidate),
-        sensitivity=sensitivity,
-        warnings=_warnings(facts, effect, aligned, pairs, sensitivity, settings),
+        sensitivity=measured.sensitivity,
+        warnings=_warnings(measured, facts, settings),
         higher_is_better=higher_is_better,
         comparisons=comparisons,
         seed=seed,
@@ -263,19 +236,85 @@ def analyse_pair(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What the run could detect and what it would take."""
+
+    planning_margin: float
+    smallest_margin: float | None = None
+    mde: float | None = None
+    n_for_margin: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Measured:
+    """The steps of one analysis; `effect` and `test` are None without a pair."""
+
+    aligned: Aligned
+    pairs: PairedExamples
+    differences: Differences
+    effect: Effect | None
+    test: EffectTest | None
+    verdict: Verdict
+    plan: _Plan
+    sensitivity: Sensitivity
+
+
+def _measure(aligned: Aligned, settings: _Settings) -> _Measured:
+    pairs = paired_examples(aligned)
+    differences = _differences(pairs, settings)
+    effect = _effect(differences, settings)
+    verdict = _verdict(effect, settings)
+    return _Measured(
+        aligned=aligned,
+        pairs=pairs,
+        differences=differences,
+        effect=effect,
+        test=effect_test(differences, seed=settings.seed) if effect else None,
+        verdict=verdict,
+        plan=_plan(effect, settings),
+        sensitivity=_sensitivity(aligned, verdict, settings),
+    )
+
+
+def _facts(measured: _Measured, settings: _Settings, unit: Unit) -> Facts:
+    effect, plan = measured.effect, measured.plan
+    return Facts(
+        verdict=measured.verdict,
+        estimate=effect.estimate if effect else None,
+        interval=effect.interval if effect else None,
+        standard_error=effect.standard_error if effect else None,
+        n_pairs=measured.differences.values.size,
+        better=measured.differences.better,
+        worse=measured.differences.worse,
+        n_clusters=effect.n_clusters if effect else None,
+        margin=settings.margin,
+        smallest_margin=plan.smallest_margin,
+        detectable=plan.mde,
+        planning_margin=plan.planning_margin,
+        needed=plan.n_for_margin,
+        borderline_p=_borderline_p(measured.verdict, measured.test, settings),
+        unit=unit,
+    )
+
+
 def _default_unit(bounds: tuple[float, float]) -> Unit:
     return POINTS if bounds == (0.0, 1.0) else NO_UNIT
 
 
-def _repeated(aligned: Aligned) -> bool:
-    cells = (aligned.baseline.n_cells, aligned.candidate.n_cells)
-    return any(int(n.max(initial=0)) > 1 for n in cells)
+def _pass_or_fail(settings: _Settings, *means: FloatArray) -> bool:
+    """Whether each example passed or failed as a whole.
+
+    So it is with one sample an example, and with repetitions that all gave the same: these are
+    the same data once more, and the interval must not change because of them.
+    """
+    return settings.binary and all(are_binary(side) for side in means)
 
 
-def _differences(aligned: Aligned, pairs: PairedExamples, settings: _Settings) -> Differences:
+def _differences(pairs: PairedExamples, settings: _Settings) -> Differences:
     return Differences(
         values=settings.sign * (pairs.candidate - pairs.baseline),
-        binary=settings.binary and not _repeated(aligned),
+        binary=_pass_or_fail(settings, pairs.baseline, pairs.candidate),
         score_range=settings.score_range,
         clusters=pairs.clusters,
     )
@@ -308,12 +347,12 @@ def _summarise(
     run: Observations, aligned: Aligned, scores: ExampleScores, settings: _Settings
 ) -> SideSummary:
     chosen = np.flatnonzero(scores.n_scored > 0)
-    single = settings.binary and int(scores.n_cells.max(initial=0)) <= 1
+    means = scores.means[chosen]
     mean = None
     if chosen.size:
         mean = run_mean(
-            scores.means[chosen],
-            binary=single,
+            means,
+            binary=_pass_or_fail(settings, means),
             bounds=settings.bounds,
             clusters=shared_clusters(aligned, chosen),
             level=settings.own_level,
@@ -342,16 +381,8 @@ def _sensitivity(aligned: Aligned, verdict: Verdict, settings: _Settings) -> Sen
         candidate=aligned.candidate.filled_means(worst),
         clusters=shared_clusters(aligned, np.arange(len(aligned.keys))),
     )
-    effect = _effect(_differences(aligned, filled, settings), settings)
+    effect = _effect(_differences(filled, settings), settings)
     return Sensitivity(missing, _verdict(effect, settings))
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    planning_margin: float
-    smallest_margin: float | None = None
-    mde: float | None = None
-    n_for_margin: int | None = None
 
 
 def _plan(effect: Effect | None, settings: _Settings) -> _Plan:
@@ -372,25 +403,20 @@ def _plan(effect: Effect | None, settings: _Settings) -> _Plan:
     )
 
 
-def _is_borderline(
-    verdict: Verdict, effect: Effect | None, test: EffectTest | None, settings: _Settings
-) -> bool:
-    """Superior by the interval, but not by the exact test at the same level."""
-    if verdict is not Verdict.SUPERIOR or effect is None or test is None:
-        return False
+def _borderline_p(verdict: Verdict, test: EffectTest | None, settings: _Settings) -> float | None:
+    """Return the exact p if the interval says superior and the exact test does not."""
+    if verdict is not Verdict.SUPERIOR or test is None:
+        return None
     alpha = 1.0 - settings.level
-    return test.method is PMethod.MCNEMAR_EXACT and test.p_value > alpha
+    exact = test.method is PMethod.MCNEMAR_EXACT
+    return test.p_value if exact and test.p_value > alpha else None
 
 
 def _warnings(
-    facts: Facts,
-    effect: Effect | None,
-    aligned: Aligned,
-    pairs: PairedExamples,
-    sensitivity: Sensitivity,
-    settings: _Settings,
+    measured: _Measured, facts: Facts, settings: _Settings
 ) -> tuple[AnalysisWarning, ...]:
-    policy, missing = settings.policy, sensitivity.missing
+    policy, aligned, effect = settings.policy, measured.aligned, measured.effect
+    sensitivity, missing = measured.sensitivity, measured.sensitivity.missing
     changed = facts.better + facts.worse
     unequal = aligned.is_paired & (aligned.baseline.n_scored != aligned.candidate.n_scored)
     raised = [
@@ -399,7 +425,7 @@ def _warnings(
         conditions.sparse(
             guarded=effect is not None and effect.guarded, changed=changed, n_pairs=facts.n_pairs
         ),
-        _ceiling(pairs, changed, settings),
+        _ceiling(measured.pairs, changed, settings),
         conditions.missing(
             (missing.share_baseline, missing.share_candidate),
             p_differs=missing.p_differs,
@@ -412,17 +438,12 @@ def _warnings(
 
 
 def _ceiling(pairs: PairedExamples, changed: int, settings: _Settings) -> AnalysisWarning | None:
-    means = [_mean(side) for side in (pairs.baseline, pairs.candidate)]
-    if any(math.isnan(mean) for mean in means):
+    if not pairs.keys:
         return None
     return conditions.ceiling(
-        (means[0], means[1]),
+        (float(pairs.baseline.mean()), float(pairs.candidate.mean())),
         settings.bounds,
         changed=changed,
         n_pairs=len(pairs.keys),
         policy=settings.policy,
     )
-
-
-def _mean(values: FloatArray) -> float:
-    return float(values.mean()) if values.size else math.nan

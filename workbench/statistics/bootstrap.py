@@ -79,7 +79,10 @@ def bca_interval(
     show no variation at all, and the caller has to say so.
     """
     check_level(level)
-    below = float(np.mean(replicates < estimate) + np.mean(replicates == estimate) / 2.0)
+    # A resample can be the data themselves; rounding must not decide on which side it falls.
+    rounding = 1e-12 * abs(estimate)
+    equal = np.abs(replicates - estimate) <= rounding
+    below = float(np.mean((replicates < estimate) & ~equal) + np.mean(equal) / 2.0)
     # With every replicate on one side the correction would be infinite; half a draw is the
     # most that this many draws can tell.
     half_draw = 0.5 / replicates.size

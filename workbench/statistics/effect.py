@@ -3,7 +3,7 @@
 There is nothing to choose for the user. The data decide:
 
 - clusters declared: the clusters are what was sampled; CR1 standard error, t with C - 1;
-- pass or fail, one sample each: Tango's score interval, exact McNemar;
+- each example passed or failed as a whole: Tango's score interval, exact McNemar;
 - anything else: t interval of the example differences, with the guard, and sign-flip test.
 
 Differences come oriented: positive means that the candidate is better.
@@ -57,7 +57,7 @@ class PMethod(StrEnum):
 class Differences:
     """Oriented differences, one an example, and what is needed to choose the analysis.
 
-    `binary` means that each is a difference of two single 0/1 scores; `score_range` is the
+    `binary` means that each is a difference of two scores that are 0 or 1; `score_range` is the
     distance between worst and best score; `clusters` holds codes 0 to C - 1.
     """
 
@@ -124,7 +124,7 @@ def _binary(differences: Differences, level: float, policy: Policy) -> Effect:
     return Effect(
         method=Method.TANGO,
         reason=(
-            "Pass or fail, one sample an example, no clusters: score interval for paired "
+            "Each example passed or failed, no clusters: score interval for paired "
             "proportions (Tango 1998)."
         ),
         estimate=(better - worse) / n,

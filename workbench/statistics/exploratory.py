@@ -11,7 +11,7 @@ import numpy as np
 
 from workbench.statistics.analysis import Analysis, analyse_pair
 from workbench.statistics.multiplicity import benjamini_hochberg
-from workbench.statistics.observations import Observations
+from workbench.statistics.observations import Observations, score_bounds
 from workbench.statistics.policy import DEFAULT_POLICY, DEFAULT_SEED, Policy
 from workbench.statistics.wording import Unit
 
@@ -29,9 +29,9 @@ class ExploratoryResult:
 
 def exploratory(analyses: Mapping[str, Analysis]) -> tuple[ExploratoryResult, ...]:
     """Put the q-value of the whole family beside each analysis."""
-    tested = [name for name, analysis in analyses.items() if analysis.p_value is not None]
-    p_values = [analyses[name].p_value or 0.0 for name in tested]
-    q_values = dict(zip(tested, benjamini_hochberg(p_values).tolist(), strict=True))
+    p_values = {name: a.p_value for name, a in analyses.items() if a.p_value is not None}
+    adjusted = benjamini_hochberg(list(p_values.values())).tolist()
+    q_values = dict(zip(p_values, adjusted, strict=True))
     return tuple(
         ExploratoryResult(name, analysis, q_values.get(name)) for name, analysis in analyses.items()
     )
@@ -53,10 +53,12 @@ def analyse_slices(
 
     Slices come in the order of their names; examples without a label are left out.
     """
+    binary = baseline.is_binary and candidate.is_binary
+    bounds = score_bounds(baseline, candidate)
     analyses = {
         name: analyse_pair(
-            _only(baseline, labels, name),
-            _only(candidate, labels, name),
+            _only(baseline, labels, name, binary, bounds),
+            _only(candidate, labels, name, binary, bounds),
             margin=margin,
             level=level,
             seed=seed,
@@ -69,8 +71,14 @@ def analyse_slices(
     return exploratory(analyses)
 
 
-def _only(run: Observations, labels: Mapping[str, str], name: str) -> Observations:
-    """Keep the cells of one slice; the whole run still says what kind of metric it is."""
+def _only(
+    run: Observations,
+    labels: Mapping[str, str],
+    name: str,
+    binary: bool,
+    bounds: tuple[float, float],
+) -> Observations:
+    """Keep the cells of one slice; the whole runs say what kind of metric it is."""
     chosen = [i for i, key in enumerate(run.keys) if labels.get(key) == name]
     clusters = run.clusters
     return Observations(
@@ -78,7 +86,7 @@ def _only(run: Observations, labels: Mapping[str, str], name: str) -> Observatio
         values=run.values[np.asarray(chosen, dtype=np.intp)],
         statuses=[run.statuses[i] for i in chosen],
         clusters=None if clusters is None else [clusters[i] for i in chosen],
-        binary=run.is_binary,
-        lower=run.lower,
-        upper=run.upper,
+        binary=binary,
+        lower=bounds[0],
+        upper=bounds[1],
     )

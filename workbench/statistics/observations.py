@@ -22,6 +22,7 @@ __all__ = [
     "Observations",
     "PairedExamples",
     "align",
+    "are_binary",
     "paired_examples",
     "score_bounds",
     "shared_clusters",
@@ -88,7 +89,7 @@ class Observations:
                 f"{self.values[first]!s}: exactly the scored cells have a value."
             )
         scores = self.values[self.is_scored]
-        if self.binary and not _are_binary(scores):
+        if self.binary and not are_binary(scores):
             raise ValueError("A binary metric has the values 0 and 1 only.")
         self._check_bounds(scores)
 
@@ -112,7 +113,7 @@ class Observations:
         if self.binary is not None:
             return self.binary
         scores = self.values[self.is_scored]
-        return scores.size > 0 and _are_binary(scores)
+        return scores.size > 0 and are_binary(scores)
 
     def count_statuses(self) -> dict[str, int]:
         """Number of cells by status, every status named."""
@@ -120,7 +121,8 @@ class Observations:
         return {status: counts[status] for status in STATUSES}
 
 
-def _are_binary(scores: FloatArray) -> bool:
+def are_binary(scores: FloatArray) -> bool:
+    """Tell whether every score is 0 or 1."""
     return bool(((scores == 0.0) | (scores == 1.0)).all())
 
 
@@ -257,13 +259,6 @@ class PairedExamples:
     candidate: FloatArray
     clusters: IntArray | None
     """Cluster codes 0 to C - 1, or None when no two of these examples share one."""
-
-    @property
-    def cluster_count(self) -> int:
-        """Number of independent units: clusters, or examples without clusters."""
-        if self.clusters is None:
-            return len(self.keys)
-        return int(self.clusters.max()) + 1
 
 
 def shared_clusters(aligned: Aligned, positions: IntArray) -> IntArray | None:

@@ -32,9 +32,12 @@ __all__ = [
     "RatioOfMeans",
     "quantile_difference",
     "ratio_of_means",
+    "why_no_ratio",
 ]
 
 MAX_UNITS: Final = 1_000
+_MAX_EMPTY_DRAWS: Final = 5e-4
+"""Share of resamples without any baseline amount that the interval bears."""
 _WINDOW_SIGMAS: Final = 6.0
 _DRAWS_AT_ONCE: Final = 200
 
@@ -74,10 +77,23 @@ def _paired(baseline: FloatArray, candidate: FloatArray) -> tuple[FloatArray, Fl
 
 def _ratio(totals: FloatArray) -> FloatArray:
     """Divide candidate totals (row 1) by baseline totals (row 0)."""
-    # A sample of amounts that are nearly all zero can have no baseline at all.
+    # One resample in thousands may have no baseline at all.
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios: FloatArray = totals[1] / totals[0]
     return np.nan_to_num(ratios, nan=1.0, posinf=np.finfo(np.float64).max)
+
+
+def why_no_ratio(baseline: FloatArray) -> str | None:
+    """Return why these baseline amounts (of examples or clusters) bear no ratio, or None."""
+    n = baseline.size
+    if n < 2:
+        return "Fewer than two independent examples have an amount on both sides."
+    zeros = n - int(np.count_nonzero(baseline))
+    if zeros == n:
+        return "The baseline amounts are all zero, so there is no ratio to them."
+    if (zeros / n) ** n > _MAX_EMPTY_DRAWS:
+        return "Nearly all baseline amounts are zero, so the ratio to them has no upper bound."
+    return None
 
 
 def _random_blocks(n: int, seed: int) -> IntArray:
@@ -97,15 +113,13 @@ def ratio_of_means(
 ) -> RatioOfMeans:
     """Return the ratio of mean amounts of aligned pairs with its BCa interval.
 
-    Amounts must not be negative and the baseline must not be zero altogether, else ValueError:
-    nothing can be said about "times as much" as nothing. With `clusters` (codes 0 to C - 1)
-    whole clusters are drawn.
+    Amounts must not be negative, and the baseline not zero or nearly so (`why_no_ratio`), else
+    ValueError: nothing can be said about "times as much" as nothing. With `clusters` (codes 0
+    to C - 1) whole clusters are drawn.
     """
     before, after = _paired(baseline, candidate)
     if min(before.min(), after.min()) < 0.0:
         raise ValueError("A ratio of means needs amounts that are not negative.")
-    if before.sum() == 0.0:
-        raise ValueError("The baseline amounts are all zero, so there is no ratio to them.")
     codes = clusters
     if codes is None and before.size > MAX_UNITS:
         codes = _random_blocks(before.size, seed)
@@ -113,8 +127,9 @@ def ratio_of_means(
         units = np.stack((before, after))
     else:
         units = np.stack([cluster_sums(side, codes)[0] for side in (before, after)])
-    if units.shape[1] < 2:
-        raise ValueError("An interval needs at least two clusters.")
+    reason = why_no_ratio(units[0])
+    if reason is not None:
+        raise ValueError(reason)
     totals = units.sum(axis=1, keepdims=True)
     ratio = float(_ratio(totals)[0])
     replicates = _ratio(resampled_sums(units, resamples=resamples, seed=seed))

@@ -13,7 +13,7 @@ import numpy as np
 from workbench.statistics.analysis import Analysis, analyse_pair
 from workbench.statistics.arrays import FloatArray
 from workbench.statistics.multiplicity import holm
-from workbench.statistics.observations import Observations, align, paired_examples
+from workbench.statistics.observations import Observations, align, paired_examples, score_bounds
 from workbench.statistics.policy import DEFAULT_POLICY, DEFAULT_SEED, Policy
 from workbench.statistics.rank_tests import OmnibusTest, cochran_q, friedman
 from workbench.statistics.wording import Unit
@@ -120,7 +120,8 @@ def analyse_across_models(
     """Compare baseline and candidate on each model and averaged over the models.
 
     `pairs` maps a model to its (baseline, candidate). The average uses the examples that have a
-    score on both sides on every model, so that no model's mix of examples shifts it.
+    score on both sides on every model, so that no model's mix of examples shifts it; what is
+    missing is reported by the analyses of the single models.
     """
     if not pairs:
         raise ValueError("Name at least one model.")
@@ -157,21 +158,21 @@ def _averaged(
     places = [{key: i for i, key in enumerate(m.keys)} for m in matched]
     keys = [key for key in matched[0].keys if all(key in place for place in places)]
     order = [[place[key] for key in keys] for place in places]
-    clusters = _clusters_of(pairs, keys)
     baseline = np.mean([m.baseline[o] for m, o in zip(matched, order, strict=True)], axis=0)
     candidate = np.mean([m.candidate[o] for m, o in zip(matched, order, strict=True)], axis=0)
-    first = pairs[0][0]
-    statuses = ["scored"] * len(keys)
+    lower, upper = score_bounds(*(run for sides in pairs for run in sides))
+    clusters = _clusters_of(pairs, keys)
 
     def observations(values: FloatArray) -> Observations:
         return Observations(
-            keys,
-            np.asarray(values, dtype=np.float64),
-            statuses,
-            clusters,
-            binary=first.binary and len(pairs) == 1,
-            lower=first.lower,
-            upper=first.upper,
+            keys=keys,
+            values=np.asarray(values, dtype=np.float64),
+            statuses=["scored"] * len(keys),
+            clusters=clusters,
+            # An average over several models is graded even if it happens to be 0 or 1.
+            binary=None if len(pairs) == 1 else False,
+            lower=lower,
+            upper=upper,
         )
 
     return observations(baseline), observations(candidate)

@@ -157,7 +157,8 @@ class _Writer:
     def examples(self) -> str:
         facts = self.facts
         clusters = f" in {facts.n_clusters:,} clusters" if facts.n_clusters is not None else ""
-        return f"{facts.n_pairs:,} examples{clusters}"
+        noun = "example" if facts.n_pairs == 1 else "examples"
+        return f"{facts.n_pairs:,} {noun}{clusters}"
 
     def flips(self) -> str:
         better, worse = self.facts.better, self.facts.worse

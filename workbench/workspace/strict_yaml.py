@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -31,7 +31,7 @@ MAX_DEPTH: Final = 50
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser where it was built
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-_BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_TRUE, _FALSE = frozenset({"true", "True", "TRUE"}), frozenset({"false", "False", "FALSE"})
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _LARGEST_INTEGER = 2**63
@@ -65,7 +65,7 @@ class YamlDocument:
         path = self._known_path(at, first["loc"])
         last = str(first["loc"][-1]) if first["loc"] else ""
         if first["type"] == "extra_forbidden":
-            return self.problem(path, _unknown_key(last, model if len(path) == len(at) + 1 else None))
+            return self.problem(path, _unknown_key(last, _model_at(model, first["loc"][:-1])))
         if first["type"] == "missing":
             return self.problem(path, f"{last!r} is missing.")
         message = first["msg"].removeprefix("Value error, ")
@@ -78,6 +78,26 @@ class YamlDocument:
             if (*path, part) in self.lines:
                 path = (*path, part)
         return path
+
+
+def _model_at(model: type[BaseModel], location: Sequence[str | int]) -> type[BaseModel] | None:
+    """Return the model that describes the mapping at a location; None where it is not certain."""
+    current: type[BaseModel] | None = model
+    for part in location:
+        if current is None:
+            return None
+        field = next((f for n, f in current.model_fields.items() if part in (n, f.alias)), None)
+        if field is not None:  # else an index, or a key of a free mapping
+            found = set(_models_in(field.annotation))
+            current = found.pop() if len(found) == 1 else None
+    return current
+
+
+def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
 
 
 def _unknown_key(key: str, model: type[BaseModel] | None) -> str:
@@ -125,7 +145,7 @@ def parse_yaml(text: str, *, source: str) -> YamlDocument:
     try:
         return _Builder(source, yaml.parse(text, Loader=_LOADER)).document()
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        line = int(error.problem_mark.line) + 1 if error.problem_mark is not None else 1
         told = error.problem or error.context or "it cannot be parsed"
         raise Invalid(f"{source}, line {line}: this is not valid YAML: {told}.") from error
     except yaml.YAMLError as error:  # a character that YAML does not allow
@@ -210,8 +230,8 @@ class _Builder:
             return text
         if text in _NULLS:
             return None
-        if text in _BOOLEANS:
-            return _BOOLEANS[text]
+        if text in _TRUE or text in _FALSE:
+            return text in _TRUE
         if _INTEGER.fullmatch(text):
             if len(text) > 20 or not -_LARGEST_INTEGER <= int(text) < _LARGEST_INTEGER:
                 raise self._refuse(event, "this number is too large; put it in quotes as a text.")
@@ -228,4 +248,4 @@ class _Builder:
 
 
 def _line(event: yaml.Event) -> int:
-    return int(event.start_mark.line) + 1
+    return 1 if event.start_mark is None else int(event.start_mark.line) + 1

@@ -10,6 +10,7 @@ its form, and on how obedient the model is.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ class Label:
 
     name: str
     meaning: str = ""
+    meaning_stems: frozenset[str] = frozenset()
 
 
 _TASK = re.compile(
@@ -42,27 +44,40 @@ _BULLET = re.compile(
 )
 _WITH_BRACKETS = re.compile(_NAME + r" \(([^()\n]{3,120})\)")
 _AFTER_COLON = re.compile(r":[ \t]*((?:[^,.:;\n]{2,30},){1,19}[^,.:;\n]{2,30})(?:[.;\n]|\Z)")
-_ALTERNATIVES = re.compile(r"\b([a-z][\w-]*(?:, [a-z][\w-]*)*),? or ([a-z][\w-]*)\b", re.IGNORECASE)
+_ALTERNATIVES = re.compile(
+    r"\b(?:answer|reply|respond|say|as|either|whether|choose|is it|one of)\b[^.\n]{0,40}?"
+    r"\b([a-z][\w-]*(?:, [a-z][\w-]*)*),? or ([a-z][\w-]*)\b",
+    re.IGNORECASE,
+)
 _ITEM_EDGE = re.compile(r"^(?:\s|and\s|or\s|[\"“'`*])+|[\s\"”'`*]+$")
 
 
 def is_classification(reading: Reading) -> bool:
-    """Whether the instructions ask for a class, a label or a queue."""
-    return reading.asks(_TASK)
+    """Whether the instructions ask for a class, or for one of several answers."""
+    return reading.asks(_TASK) or reading.asks(_ALTERNATIVES)
 
 
 def labels_in(instructions: str) -> tuple[Label, ...]:
     """Return the labels that the instructions name, in their order; empty if they name none."""
-    bullets = [Label(m[1], m[2] or "") for m in _BULLET.finditer(instructions)]
-    for found in (
-        # Bullets with an explanation are the labels; others beside them are rules.
-        [label for label in bullets if label.meaning] or bullets,
-        [Label(m[1], m[2]) for m in _WITH_BRACKETS.finditer(instructions)],
-        _listed(instructions),
-    ):
+    for finder in (_bulleted, _bracketed, _listed):
+        found = finder(instructions)
         if len(found) >= 2:
             return tuple(found)
     return ()
+
+
+def _label(name: str, meaning: str | None) -> Label:
+    return Label(name, meaning or "", stems(meaning or ""))
+
+
+def _bulleted(instructions: str) -> list[Label]:
+    found = [_label(match[1], match[2]) for match in _BULLET.finditer(instructions)]
+    # Bullets with an explanation are the labels; others beside them are rules.
+    return [label for label in found if label.meaning] or found
+
+
+def _bracketed(instructions: str) -> list[Label]:
+    return [_label(match[1], match[2]) for match in _WITH_BRACKETS.finditer(instructions)]
 
 
 def _listed(instructions: str) -> list[Label]:
@@ -79,85 +94,103 @@ def _listed(instructions: str) -> list[Label]:
 
 _WANT = re.compile(
     r"\b(?:please|pls|want|need|how|can you|could (?:you|we|i)|would (?:like|you)|where|why|who|"
-    r"kindly|asks?|wants|may i)\b|\?",
+    r"kindly|asks?|wants|may i|expect|like to)\b|\?",
     re.IGNORECASE,
 )
 _SETTLED = re.compile(
-    r"\b(?:no longer|not (?:need|a question)|don.?t (?:need|have)|is fine|that.s fine|settled|"
-    r"solved|worked|went through|fixed|arrived|one-off|thank you for|already|can live with|"
-    r"without trouble|nothing is wrong|are gone|is gone|i know how)\b",
+    r"\b(?:(?:is|are|was|were|been|that.s|all) (?:all )?"
+    r"(?:fine|settled|solved|fixed|right|ok|gone|paid|known|open again|in by now)|no longer|any ?more|"
+    r"not (?:need|a question|buying)|don.?t (?:need|have)|worked|works\b|through ok|arrived|one-off|"
+    r"can live with|no problem|without trouble|nothing (?:is|was) wrong|i know how|thank you for)\b",
     re.IGNORECASE,
 )
-_SENTENCE = re.compile(r"[^.!?\n]+[.!?]*")
+_CLAUSE = re.compile(r".+?(?:[.!?,;:\n]+|\b(?=but\b|so\b|because\b)|\Z)", re.DOTALL)
 _SEVERAL_TOPICS = re.compile(
     r"\b(?:two|several|more than one|both|multiple) (?:topics|subjects|queues|problems|things|apply)|"
     r"what (?:the )?(?:customer|writer|sender|person)s? (?:asks?|wants?)|not (?:by )?what .{0,30}mention",
     re.IGNORECASE,
 )
 
-_STRONG, _WEAK, _MEANING, _OWN_NAME = 2.0, 0.8, 1.1, 1.6
+_STRONG, _WEAK = 2.0, 0.8
+# A description tells more of an unknown label than of a familiar one, and of a catch-all
+# nothing: it lists leftovers.
+_NEW_MEANING, _KNOWN_MEANING, _OWN_NAME = 0.9, 0.3, 1.6
 _WANTED, _DONE_WITH = 1.7, 0.3
-_LIKENESS = 6.0
+_LIKENESS = 4.0
+_STEM = 5
 _ONLY_MENTIONED_LABEL = 0.6
 
 
 def choose(labels: Sequence[Label], reading: Reading, ability: Ability, dice: Dice) -> Label:
     """Return the label with the most evidence after noise; `labels` must not be empty."""
-    sentences = _weighted_sentences(reading, ability, dice)
+    emphasis = _emphasis(reading, ability, dice)
     # Meanings and examples leave less to guess.
     informed = bool(reading.examples) + any(label.meaning for label in labels)
-    scale = ability.noise * (1.0, 0.85, 0.7)[informed]
+    scale = ability.noise * (1.0, 0.8, 0.7)[informed]
 
     def score(label: Label) -> float:
-        evidence = _evidence(label, sentences, reading) + _likeness(label, reading)
+        evidence = _evidence(label, reading, emphasis) + _likeness(label, reading)
         return evidence + scale * dice.gumbel("label " + label.name)
 
     return max(labels, key=score)
 
 
-def _weighted_sentences(reading: Reading, ability: Ability, dice: Dice) -> list[tuple[str, float]]:
-    """Return the material's sentences with weights: wishes count more, settled matters less.
+@dataclass(frozen=True, slots=True)
+class _Emphasis:
+    """How much each clause of the material counts."""
 
-    Seeing the difference takes care, and more often happens when the prompt has a rule for it.
+    ends: tuple[int, ...]
+    weights: tuple[float, ...]
+
+    def at(self, position: int) -> float:
+        """Return the weight of the clause around a position."""
+        return self.weights[bisect_right(self.ends, position)] if self.ends else 1.0
+
+
+def _emphasis(reading: Reading, ability: Ability, dice: Dice) -> _Emphasis:
+    """Weigh the clauses: wishes count more, settled matters less.
+
+    Seeing the difference takes care, and happens more often when the prompt has a rule for it.
     """
-    told = reading.asks(_SEVERAL_TOPICS)
-    care = ability.care if told else ability.care / 2.5
+    care = ability.care if reading.asks(_SEVERAL_TOPICS) else ability.care / 2.5
     if not dice.chance("weigh the wish", care):
-        return [(reading.material, 1.0)]
-    return [(text, _weight(text)) for text in _SENTENCE.findall(reading.material)]
+        return _Emphasis((), ())
+    clauses = list(_CLAUSE.finditer(reading.lower))
+    weights = (*(_weight(clause[0]) for clause in clauses), 1.0)
+    return _Emphasis(tuple(clause.end() for clause in clauses), weights)
 
 
-def _weight(sentence: str) -> float:
-    if _SETTLED.search(sentence):
+def _weight(clause: str) -> float:
+    if _SETTLED.search(clause):
         return _DONE_WITH
-    return _WANTED if _WANT.search(sentence) else 1.0
+    return _WANTED if _WANT.search(clause) else 1.0
 
 
-def _evidence(label: Label, sentences: Sequence[tuple[str, float]], reading: Reading) -> float:
+def _evidence(label: Label, reading: Reading, emphasis: _Emphasis) -> float:
     topic = topic_of(label.name)
-    total = 0.0 if topic is None else topic.base + _topic_evidence(topic, sentences)
-    if topic is None and stems(label.name) & reading.words:
-        total += _OWN_NAME
-    return total + _MEANING * len(stems(label.meaning) & reading.words)
+    hits = len(label.meaning_stems & reading.words)
+    if topic is None:
+        return _NEW_MEANING * hits + _OWN_NAME * bool(stems(label.name) & reading.words)
+    meaning = 0.0 if topic.base else _KNOWN_MEANING * hits
+    return topic.base + _topic_evidence(topic, reading, emphasis) + meaning
 
 
-def _topic_evidence(topic: Topic, sentences: Sequence[tuple[str, float]]) -> float:
+def _topic_evidence(topic: Topic, reading: Reading, emphasis: _Emphasis) -> float:
     """Return the weight of the distinct words that point to a topic; repeats add nothing."""
     best: dict[str, float] = {}
-    for text, weight in sentences:
-        for pattern, value in ((topic.strong, _STRONG), (topic.weak, _WEAK)):
-            for word in pattern.findall(text):
-                stem = word[:5].lower()
-                best[stem] = max(best.get(stem, 0.0), value * weight)
+    for pattern, value in ((topic.strong, _STRONG), (topic.weak, _WEAK)):
+        for match in pattern.finditer(reading.lower):
+            word = match[0][:_STEM]
+            best[word] = max(best.get(word, 0.0), value * emphasis.at(match.start()))
     return sum(best.values())
 
 
 def _likeness(label: Label, reading: Reading) -> float:
     """Return how much the material shares with the label's most similar example."""
     shares = [
-        len(reading.words & given) / (len(given) + 4)
+        len(reading.words & example.stems) / (len(example.stems) + 4)
         for example in reading.examples
-        if example.answer.lower() == label.name.lower() and (given := stems(example.given))
+        if example.answer.lower() == label.name.lower()
     ]
     return _LIKENESS * max(shares, default=0.0)
 
@@ -174,7 +207,7 @@ _AS_WRITTEN = re.compile(r"\b(?:lower.?case|as written|exactly as|spelled)\b", r
 
 def classification(reading: Reading, ability: Ability, dice: Dice) -> str:
     """Return the answer to a classification request."""
-    labels = labels_in(reading.instructions)
+    labels = reading.instructions.find(labels_in)
     if labels:
         label = choose(labels, reading, ability, dice)
         return _named_answer(label.name, reading, ability, dice)
@@ -195,7 +228,7 @@ def _named_answer(label: str, reading: Reading, ability: Ability, dice: Dice) ->
     bare = max(habit, ability.obedience if brief else 0.0, 0.99 if reading.examples else 0.0)
     if dice.chance("bare label", bare):
         careful = reading.asks(_AS_WRITTEN) or bool(reading.examples)
-        return label if careful or dice.chance("as written", 0.9) else label.capitalize() + "."
+        return label if careful or dice.chance("as written", 0.94) else label.capitalize() + "."
     return dice.pick(
         "wording",
         (

@@ -10,11 +10,12 @@ Repetitions at a low temperature therefore agree mostly, and at temperature 0 al
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Sequence
 from typing import TypeVar
 
-from app.core.hashing import JSON, canonical_json
+from app.core.hashing import JSON
 
 __all__ = ["Dice", "key_of"]
 
@@ -25,8 +26,12 @@ _MOST_RESTLESS = 0.9
 
 
 def key_of(*parts: JSON) -> bytes:
-    """Return the 32-byte SHA-256 of the canonical JSON of `parts`."""
-    return hashlib.sha256(canonical_json(parts)).digest()
+    """Return the 32-byte SHA-256 of `parts` as JSON with sorted keys.
+
+    The key is never stored, so it may use the standard library's encoder, which is several times
+    as fast here as the canonical form of content hashes and takes lone surrogates too.
+    """
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).digest()
 
 
 def _unit(key: bytes, name: str) -> float:

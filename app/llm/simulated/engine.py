@@ -19,19 +19,21 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.core.hashing import JSON
-from app.llm.simulated import tokens
 from app.llm.simulated.ability import Ability, ability_of
-from app.llm.simulated.classify import classification, is_classification, labels_in
+from app.llm.simulated.classify import classification, is_classification
 from app.llm.simulated.dice import Dice, key_of
 from app.llm.simulated.extract import extraction, is_extraction
 from app.llm.simulated.prose import echo
-from app.llm.simulated.reading import Reading, read
+from app.llm.simulated.reading import Reading, read, text_of
 from app.llm.simulated.word_problem import is_word_problem, word_problem
 
 __all__ = ["SimulatedAnswer", "answer"]
 
 DEFAULT_TEMPERATURE = 1.0
 """Used when the request names none, as at most providers."""
+
+_CHARACTERS_PER_TOKEN = 4
+"""A token is four characters, about the average of English text."""
 
 _TOKENS_PER_MESSAGE = 4
 _LATENCY_SPREAD = 0.35
@@ -73,12 +75,12 @@ def answer(
     sample = key_of(belief.hex(), heat, seed, repetition_nonce)
     ability = ability_of(model)
     whole = _write(read(messages), response_format, ability, Dice(belief, sample, heat))
-    text, was_cut = (whole, False) if max_tokens is None else tokens.cut(whole, max_tokens)
-    output_tokens = tokens.count(text)
+    text = whole if max_tokens is None else whole[: max(0, max_tokens) * _CHARACTERS_PER_TOKEN]
+    output_tokens = _tokens(text)
     first_token_ms, latency_ms = _times(ability, output_tokens, Dice(sample, sample, 0.0))
     return SimulatedAnswer(
         text=text,
-        finish_reason="length" if was_cut else "stop",
+        finish_reason="stop" if text == whole else "length",
         input_tokens=_input_tokens(messages),
         output_tokens=output_tokens,
         latency_ms=latency_ms,
@@ -95,7 +97,7 @@ def _write(
     """Return the whole answer to the task that the request seems to set."""
     if is_extraction(reading, response_format):
         return extraction(reading, response_format, ability, dice)
-    if is_classification(reading) or labels_in(reading.instructions):
+    if is_classification(reading):
         return classification(reading, ability, dice)
     if is_word_problem(reading):
         return word_problem(reading, ability, dice)
@@ -109,10 +111,10 @@ def _times(ability: Ability, output_tokens: int, dice: Dice) -> tuple[float, flo
     return round(first, 3), round(first + ability.token_ms * factor * output_tokens, 3)
 
 
+def _tokens(text: str) -> int:
+    return -(-len(text) // _CHARACTERS_PER_TOKEN)
+
+
 def _input_tokens(messages: Sequence[Mapping[str, JSON]]) -> int:
     """Return the tokens of all texts, with a few for each message's role and borders."""
-    return sum(
-        tokens.count(content) + _TOKENS_PER_MESSAGE
-        for message in messages
-        if isinstance(content := message.get("content"), str)
-    )
+    return sum(_tokens(text_of(message)) + _TOKENS_PER_MESSAGE for message in messages)

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
 from app.core.hashing import JSON
 from app.llm.simulated.ability import Ability
@@ -20,7 +21,11 @@ from app.llm.simulated.dice import Dice
 from app.llm.simulated.fields import Field, named_fields, schema_fields, schema_of
 from app.llm.simulated.reading import Reading, stems
 from app.llm.simulated.values import (
+    Amount,
+    Day,
     Weighing,
+    amounts_in,
+    days_in,
     find_amount,
     find_date,
     find_identifier,
@@ -42,11 +47,28 @@ def is_extraction(reading: Reading, response_format: Mapping[str, JSON] | None) 
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Task:
     reading: Reading
+    fields: tuple[Field, ...]
     ability: Ability
     dice: Dice
+
+    @cached_property
+    def total(self) -> Amount | None:
+        """What is likely the total; the currency is read off it, too."""
+        field = next((field for field in self.fields if _MONEY.search(field.name)), self.fields[0])
+        return find_amount(self.reading.material, self.amounts, self.weighing(field))
+
+    @cached_property
+    def amounts(self) -> list[tuple[Amount, int]]:
+        """The sums of money in the material, with their positions."""
+        return amounts_in(self.reading.material)
+
+    @cached_property
+    def days(self) -> list[tuple[Day, int]]:
+        """The dates in the material, with their positions."""
+        return days_in(self.reading.material)
 
     def obeys(self, name: str) -> bool:
         return self.dice.chance("obey " + name, self.ability.obedience)
@@ -66,14 +88,12 @@ def extraction(
     dice: Dice,
 ) -> str:
     """Return the answer to an extraction request."""
-    task = _Task(reading, ability, dice)
     schema = schema_of(response_format)
-    fields = schema_fields(schema) if schema else named_fields(reading.instructions)
-    found = {
-        _key(field, task): _value(_with_rules(field, reading), task)
-        for field in fields or _OWN_FIELDS
-    }
-    return _written(found, schema is not None or response_format is not None, task)
+    wanted = schema_fields(schema) if schema else reading.instructions.find(named_fields)
+    fields = tuple(_with_rules(field, reading) for field in wanted or _OWN_FIELDS)
+    task = _Task(reading, fields, ability, dice)
+    found = {_key(field, task): _value(field, task) for field in fields}
+    return _written(found, response_format is not None, task)
 
 
 _OWN_FIELDS = tuple(
@@ -87,22 +107,24 @@ def _key(field: Field, task: _Task) -> str:
         return field.name
     words = field.name.split()
     style = task.dice.uniform("key style")
-    if style < 0.65:
+    if style < 0.75:
         return "_".join(words)
-    if style < 0.8:
+    if style < 0.88:
         return words[0] + "".join(word.capitalize() for word in words[1:])
     return " ".join(word.capitalize() for word in words)
 
 
 def _with_rules(field: Field, reading: Reading) -> Field:
-    """Return the field with the lines of the instructions that name it added to its notes."""
-    spoken = field.name.replace("_", " ").lower()
-    lines = [
-        line
-        for line in reading.instructions.lower().splitlines()
-        if (spoken in line or field.name.lower() in line) and line.lstrip()[:1] in "-*•"
-    ]
-    return replace(field, notes=" ".join([field.notes, *lines]).strip())
+    """Return the field with the instructions' bullets that name it added to its notes."""
+    name = field.name.lower()
+    spoken = name.replace("_", " ")
+    lines = [line for line in reading.instructions.find(_bullets) if name in line or spoken in line]
+    return replace(field, notes=" ".join([field.notes, *lines])) if lines else field
+
+
+def _bullets(instructions: str) -> tuple[str, ...]:
+    lines = instructions.lower().splitlines()
+    return tuple(line for line in lines if line.lstrip().startswith(("-", "*", "•")))
 
 
 # --------------------------------------------------------------------------- values
@@ -120,31 +142,31 @@ def _value(field: Field, task: _Task) -> JSON:
     return _labelled(field, task)
 
 
+_MONEY = re.compile(r"total|amount|price|sum$|cost|paid", re.IGNORECASE)
 _ISO_DATE = re.compile(r"iso|yyyy-mm-dd|\bdate\b(?=\s|$)")
 _ISO_CODE = re.compile(r"iso|4217|three.letter|code")
 _NULL = re.compile(r"\bnull\b")
 
 
 def _date(field: Field, task: _Task) -> JSON:
-    day = find_date(task.reading.material, task.weighing(field))
+    day = find_date(task.reading.material, task.days, task.weighing(field))
     if day is None:
         return None
     if _ISO_DATE.search(field.notes):
         iso = task.obeys("date form")
     else:
-        iso = task.dice.chance("iso date", 0.55)
+        iso = task.dice.chance("iso date", 0.7)
     return day.day.isoformat() if iso else day.written
 
 
 def _currency(field: Field, task: _Task) -> JSON:
-    amount = find_amount(task.reading.material, task.weighing(field))
+    amount = task.total
     if amount is None:
         return None
     sign = amount.currency
     told = _ISO_CODE.search(field.notes) is not None
-    if told and task.obeys("currency form") or not told and task.dice.chance("code", 0.6):
-        return _CODES.get(sign, sign)
-    return sign
+    as_code = task.obeys("currency form") if told else task.dice.chance("code", 0.75)
+    return _CODES.get(sign, sign) if as_code else sign
 
 
 _CODES = {
@@ -154,7 +176,7 @@ _CODES = {
 
 
 def _amount(field: Field, task: _Task) -> JSON:
-    amount = find_amount(task.reading.material, task.weighing(field))
+    amount = task.total
     if amount is None:
         return None
     if field.types & {"number", "integer"}:
@@ -162,24 +184,30 @@ def _amount(field: Field, task: _Task) -> JSON:
     elif "number" in field.notes:
         as_number = task.obeys("number form")
     else:
-        as_number = task.dice.chance("number", 0.6)
+        as_number = task.dice.chance("number", 0.75)
     return _plain(amount.value) if as_number else amount.written
 
 
 def _identifier(field: Field, task: _Task) -> JSON:
-    words = [word for word in re.split(r"[\W_]+", field.name.lower()) if word not in _NUMBER_WORDS]
-    wanted = re.compile("|".join(_SYNONYMS.get(word, re.escape(word)) for word in words) or "no|#")
     told = "null" in field.types or _NULL.search(field.notes) is not None
     strict = task.obeys("null") if told else task.dice.chance("admit absence", 0.3)
+    wanted = _words_before(field.name)
+    taken: list[tuple[Amount | Day, int]] = [*task.amounts, *task.days]
     text = task.reading.material
-    # The cues are lower case words; the text's capitals do not matter.
-    pattern = re.compile(rf"\b(?:{wanted.pattern})", re.IGNORECASE)
-    return find_identifier(text, pattern, task.weighing(field), strict=strict)
+    return find_identifier(text, taken, wanted, task.weighing(field), strict=strict)
+
+
+@lru_cache(maxsize=64)
+def _words_before(name: str) -> re.Pattern[str]:
+    """Return a pattern for the words that stand before the number that a field is named for."""
+    words = [word for word in re.split(r"[\W_]+", name.lower()) if word not in _NUMBER_WORDS]
+    wanted = "|".join(_SYNONYMS.get(word, re.escape(word)) for word in words)
+    return re.compile(rf"\b(?:{wanted or 'no|ref|#'})")
 
 
 _NUMBER_WORDS = frozenset(("number", "no", "id", "nr", "code", "reference", ""))
 _SYNONYMS = {
-    "invoice": r"invoice(?! date)|inv\b|rechnung|bill\b|bill |doc(?:ument)?_?(?: no)?\b|number\b|no\.",
+    "invoice": r"invoice(?! date)|inv\b|rechnung|bill\b|doc(?:ument)?(?:\b|_no)|number\b|no\.",
     "order": r"order|booking|reference|po\b",
     "customer": r"customer|client|account",
 }
@@ -209,7 +237,7 @@ _FINDERS: tuple[tuple[re.Pattern[str], Callable[[Field, _Task], JSON]], ...] = (
     (re.compile(r"phone", re.IGNORECASE), _first(_PHONE)),
     (re.compile(r"\burl\b|website|link", re.IGNORECASE), _first(_URL)),
     (re.compile(r"number|(?:^|_| )(?:id|no|nr)$|reference", re.IGNORECASE), _identifier),
-    (re.compile(r"total|amount|price|sum$|cost|paid", re.IGNORECASE), _amount),
+    (_MONEY, _amount),
     (re.compile(r"vendor|seller|supplier|company|merchant|shop|store|name", re.IGNORECASE), _name),
 )
 
@@ -254,9 +282,9 @@ def _written(found: Mapping[str, JSON], formatted: bool, task: _Task) -> str:
             f"{key}: {'none' if value is None else value}" for key, value in found.items()
         )
     if formatted:
-        plain = 0.5 + task.ability.obedience / 2
+        plain = 0.75 + task.ability.obedience / 4
     else:
-        plain = task.ability.obedience if task.reading.asks(_ONLY) else 0.5
+        plain = task.ability.obedience if task.reading.asks(_ONLY) else 0.65
     if task.dice.chance("plain json", plain):
         return json.dumps(found, ensure_ascii=False)
     block = "```json\n" + json.dumps(found, ensure_ascii=False, indent=2) + "\n```"

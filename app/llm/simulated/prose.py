@@ -16,8 +16,10 @@ _SUMMARY = re.compile(r"\b(?:summar|shorten|tl;?dr|in short|headline|title)", re
 
 def echo(reading: Reading, ability: Ability, dice: Dice) -> str:
     """Return the first sentence of the material for a summary, else a reply that quotes it."""
-    material = reading.material or reading.instructions
-    sentences = [found.strip() for found in _SENTENCE.findall(material) if found.strip()]
+    material = reading.material or reading.instructions.text
+    sentences = [
+        stripped for found in _SENTENCE.finditer(material) if (stripped := found[0].strip())
+    ]
     if not sentences:
         return "The request is empty. What can I do for you?"
     if reading.asks(_SUMMARY):

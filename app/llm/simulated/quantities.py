@@ -68,10 +68,13 @@ _NUMBER = re.compile(
 _TIMES = re.compile(r"\s*times (?:as|more|the)\b")
 _JOINT = re.compile(r"[,;:]|\b(?:and|but|then|while|which|who)\b")
 _SENTENCE_END = re.compile(r"(?<=[.?!])\s+")
-_OF_PREVIOUS = re.compile(r"^\s+(?:[a-z'-]+\s+){1,3}(?:of|with|for|at)\s+\$?$", re.IGNORECASE)
-_NOUN = re.compile(r"[a-z]{2,}", re.IGNORECASE)
+_OF_PREVIOUS = re.compile(
+    r"^\s+(?!.*\b(?:into|and|but)\b)[a-z'-]+\s+(?:[a-z'-]+\s+)?(?:of|with|for|at)\s+\$?$",
+    re.IGNORECASE,
+)
+_NOUN = re.compile(r"[a-z]+", re.IGNORECASE)
 _NO_NOUN = frozenset(
-    "of the in on at to for from with by are is was were has have had and each per every more less "
+    "a an of the in on at to for from with by are is was were has have had and each per every more less "
     "fewer than off up as out that he she it they them his her their this again how km".split()
 )
 _DOLLARS: Unit = frozenset(("dolla",))

@@ -10,13 +10,17 @@ both instructions and material.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import pairwise
+from typing import TypeVar, cast
 
 from app.core.hashing import JSON
 
-__all__ = ["Example", "Reading", "read"]
+__all__ = ["Example", "Instructions", "Reading", "read", "stems", "text_of"]
+
+T = TypeVar("T")
 
 _FENCED = re.compile(r'```\w*\n?(.*?)```|"""(.*?)"""|<([a-z_-]+)>(.*?)</\3>', re.DOTALL)
 _HEADING = re.compile(
@@ -47,21 +51,57 @@ _LINE_EXAMPLE = re.compile(
 class Example:
     """A worked example of the task that the request gives."""
 
-    given: str
+    stems: frozenset[str]
+    """The telling words of its input."""
     answer: str
+
+
+_READS = 8_000
+"""Characters of a message that are read; the rest is as if it were not there."""
+
+
+class Instructions:
+    """The text of a prompt, with what has been found in it so far.
+
+    The same prompt comes with each example of a dataset: what depends on it alone is found once.
+    """
+
+    __slots__ = ("_asked", "_found", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._asked: dict[re.Pattern[str], bool] = {}
+        self._found: dict[Callable[[str], object], object] = {}
+
+    def ask(self, pattern: re.Pattern[str]) -> bool:
+        """Whether the text contains `pattern`."""
+        if pattern not in self._asked:
+            self._asked[pattern] = pattern.search(self.text) is not None
+        return self._asked[pattern]
+
+    def find(self, finder: Callable[[str], T]) -> T:
+        """Return what `finder`, a pure function, finds in the text."""
+        if finder not in self._found:
+            self._found[finder] = finder(self.text)
+        return cast(T, self._found[finder])
 
 
 @dataclass(frozen=True)
 class Reading:
     """A request, taken apart."""
 
-    instructions: str
+    instructions: Instructions
     material: str
     examples: tuple[Example, ...]
 
     def asks(self, pattern: re.Pattern[str]) -> bool:
         """Whether the instructions contain `pattern`."""
-        return pattern.search(self.instructions) is not None
+        return self.instructions.ask(pattern)
+
+    @cached_property
+    def lower(self) -> str:
+        """The material in lower case."""
+        return self.material.lower()
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -71,32 +111,48 @@ class Reading:
 
 _LETTERS = re.compile(r"[^\W\d_]{3,}")
 _STEM = 5
+_EVERYWHERE = frozenset(
+    word[:_STEM]
+    for word in (
+        "the and for not are was may get who what that this with else all from does how our you "
+        "your has have will can but any its they them there one out too now when where why which "
+        "than then been were had did his her she him per also only just like into about after "
+        "before over more some such very every everything"
+    ).split()
+)
+"""Words that say nothing of a text's subject."""
 
 
 def stems(text: str) -> frozenset[str]:
-    """Return the first five letters of every word of three letters or more, in lower case.
+    """Return the first five letters of every telling word of three letters or more.
 
     Five letters join most inflected forms (`refund`, `refunded`) and part most words.
     """
-    return frozenset(word[:_STEM] for word in _LETTERS.findall(text.lower()))
+    words = {word[:_STEM] for word in _LETTERS.findall(text.lower())}
+    return frozenset(words - _EVERYWHERE)
 
 
 def read(messages: Sequence[Mapping[str, JSON]]) -> Reading:
     """Take a request apart; a request without a user message has empty material."""
-    turns = [(str(message.get("role", "user")), _text(message)) for message in messages]
+    turns = [(str(message.get("role")), text_of(message)[:_READS]) for message in messages]
     system = [text for role, text in turns if role in ("system", "developer")]
     dialogue = [(role, text) for role, text in turns if role in ("user", "assistant")]
     last = max((i for i, (role, _) in enumerate(dialogue) if role == "user"), default=-1)
     if last < 0:
-        return Reading("\n".join(system), "", ())
+        return Reading(_instructions("\n".join(system)), "", ())
     order, material = _split(dialogue[last][1], has_system=bool(system))
-    instructions = "\n".join([*system, order]).strip()
-    return Reading(
-        instructions, material, (*_turn_examples(dialogue[:last]), *_examples_in(instructions))
-    )
+    instructions = _instructions("\n".join([*system, order]).strip())
+    examples = (*_turn_examples(dialogue[:last]), *instructions.find(_examples_in))
+    return Reading(instructions, material, examples)
 
 
-def _text(message: Mapping[str, JSON]) -> str:
+@lru_cache(maxsize=32)
+def _instructions(text: str) -> Instructions:
+    """Return the one object for a text, so that what is found in it is kept for a while."""
+    return Instructions(text)
+
+
+def text_of(message: Mapping[str, JSON]) -> str:
     """Return the text of a message whose content is a text or a list of parts."""
     content = message.get("content")
     if isinstance(content, str):
@@ -145,10 +201,9 @@ def _split_paragraphs(text: str) -> tuple[str, str]:
 
 def _turn_examples(dialogue: Sequence[tuple[str, str]]) -> list[Example]:
     """Return the earlier turns that were answered."""
-    pairs = zip(dialogue, dialogue[1:], strict=False)
     return [
-        Example(_split(asked, has_system=True)[1], answered)
-        for (role, asked), (next_role, answered) in pairs
+        Example(stems(_split(asked, has_system=True)[1]), answered)
+        for (role, asked), (next_role, answered) in pairwise(dialogue)
         if role == "user" and next_role == "assistant"
     ]
 
@@ -156,4 +211,4 @@ def _turn_examples(dialogue: Sequence[tuple[str, str]]) -> list[Example]:
 def _examples_in(instructions: str) -> list[Example]:
     """Return the examples written into the instructions (`text -> label`, or two lines)."""
     found = [*_ARROW_EXAMPLE.finditer(instructions), *_LINE_EXAMPLE.finditer(instructions)]
-    return [Example(match["given"], match["answer"].strip()) for match in found]
+    return [Example(stems(match["given"]), match["answer"].strip()) for match in found]

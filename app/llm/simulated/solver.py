@@ -71,66 +71,69 @@ _LOSS = _cue(
     "eats?", "ate", "eaten", "gives?", "gave", "given away", "los(?:es?|t)", "sold", "sells?",
     "spends?", "spent", "uses?", "used", "broken?", "burnt", "damaged", "borrowed", "off", "taken?",
     "rot", "rotten", "thrown", "fallen", "falls?", "drinks?", "drank", "died?", "not survive",
-    "keeps?", "reduced", "set aside", "stolen", "pays?", "cracked", "cut", "sitting", "fewer",
-    "read", "walked", "already", "deposit", "gone", "did not", "voucher", "still in", "cuts?",
-    "for herself", "for himself",
+    "reduced", "set aside", "stolen", "pays?", "cut", "cuts?", "sitting", "read", "walked",
+    "already", "deposit", "gone", "did not", "voucher", "herself", "himself", "themselves",
 )  # fmt: skip
 _GAIN = _cue(
-    "finds?", "found", "wins?", "won", "on", "gets?", "got", "buys?", "bought", "receives?",
-    "received", "returned", "arrives?", "adds?", "comes? in", "plus", "bonus", "puts?", "put",
-    "earns?", "more", "further", "another",
+    "finds?", "found", "wins?", "won", "gets?", "got", "receives?", "received",
+    "returned", "arrives?", "adds?", "comes? in", "plus", "bonus", "puts?", "earns?",
 )  # fmt: skip
-_DRIVE_ON = re.compile(r"^\W*(?:\w+ )?(?:get|drive|step|hop|climb)s? on\b", re.IGNORECASE)
+_SOLD_AT = re.compile(r"\bs(?:old|ells?)\b.*\b(?:at|for) \$", re.IGNORECASE)
+_STEPS_ON = re.compile(r"^\W*(?:\w+ )?(?:get|drive|step|hop|climb)s? on\b", re.IGNORECASE)
 _PER = re.compile(
-    r"\b(?:per|every|an?|each|for each|in each|on each|into each)"
-    r"(?: of the| of)? (?P<unit>[a-z]{3,})",
+    r"\b(?:per|every|an?|each|(?:for|in|on|into) each)(?: of the| of)? (?P<unit>[a-z]{3,})",
     re.IGNORECASE,
 )
-_EACH = _cue("each", "apiece", "a piece", "of them")
+_EVERY_ONE = re.compile(r"\b(?:per|every|each) (?P<unit>[a-z]{3,})", re.IGNORECASE)
+_EACH = _cue("each", "apiece", "a piece")
 _ONE_COSTS = re.compile(
     r"\b(?:an?|one|every|each) (?:single )?(?P<unit>[a-z]+)(?: [a-z]+){0,4}? "
-    r"(?:costs?|weighs?|takes?|gives?|has|needs|you need)(?: only| about)?\s+\$?$",
+    r"(?:costs?|weighs?|takes?|gives?|needs?|you need)(?: only| about)?\s+\$?$",
     re.IGNORECASE,
 )
 _HOLDS = re.compile(
-    r"\b(?:an?|one|every|each) (?P<unit>[a-z]+)(?: of [a-z]+)?"
-    r" (?:holds|is enough for|covers|lasts for)\s+$",
+    r"\b(?:an?|one|every|each) (?P<unit>[a-z]+)(?: of [a-z]+)? "
+    r"(?:holds|is enough for|covers|lasts for)\s+$",
     re.IGNORECASE,
 )
-_AT_PRICE = re.compile(r"\b(?:at|for)\s+\$$", re.IGNORECASE)
+_AND_COSTS = re.compile(r"^\s*costs\s+\$?$", re.IGNORECASE)
+_AT_PRICE = re.compile(r"\bat\s+\$$", re.IGNORECASE)
 _DIVIDES = re.compile(
-    r"(?:\b(?:among|between|divided by|shared (?:\w+ )?by)|equally (?:to|by|between|among)|"
-    r"\binto|\bin)\s+(?:the )?(?:[a-z]+ of\s+|[a-z]+ for\s+|[a-z]+ [a-z]+ of\s+)?$|"
-    r"\b(?:packs|sets|bundles|teams|groups|glasses|boats|bags) (?:of|for)\s+$",
+    r"(?:\b(?:among|between|divided by|(?:shared|split) (?:[a-z]+ )?by|equally to)"
+    r"|\bin(?:to)?(?: [a-z]+){1,2} (?:of|for)|\binto)\s+(?:the )?$",
     re.IGNORECASE,
 )
-_INTO = _cue(
-    "into", "equal", "equally", "among", "between", "packs", "sets", "bundles", "by", "boats"
+_IN_EQUAL = re.compile(r"^\s*equal\b", re.IGNORECASE)
+_SHARERS = re.compile(r"^\s*(?:[a-z]+ ){0,3}(?:share|split|divide)\b", re.IGNORECASE)
+_ANAPHORA = _cue(
+    "others?", "rest", "remaining", "them", "remainder", "total", "whole", "both", "everything"
 )
-_ANAPHORA = _cue("others?", "rest", "remaining", "them", "remainder", "total", "whole")
 _SMALLER = _cue("fewer", "less", "shorter", "younger", "closer", "nearer", "cheaper", "lower")
 _COMPARES = re.compile(
     r"\b(?:more|fewer|less|taller|shorter|older|younger|closer|nearer|longer|higher|cheaper)"
     r"(?: \w+){0,2} than\b",
     re.IGNORECASE,
 )
-_PAYMENT = re.compile(r"\b(?:note|bill)\b", re.IGNORECASE)
-_RISES = _cue("up", "increased?", "rises?", "more", "raised")
-_SUM = _cue("together", "altogether", "in total", "in all", "both", "sum", "total")
+_HANDED_OVER = re.compile(r"\b(?:pays? with|hands? over|paid with)(?: an?)?\s+\$$", re.IGNORECASE)
+_RISES = _cue("up", "increased?", "rises?", "raised")
+_SUM = _cue("together", "altogether", "in total", "in all", "both", "all three", "sum", "total")
 _LEFT = _cue(
-    "left", "remain", "remains", "still", "stay", "stays", "empty", "free", "change", "back",
-    "keep", "missing", "short", "profit", "save",
+    "left", "remain", "remains", "still", "stay", "stays", "empty", "free", "missing", "short",
+    "profit", "saved?",
 )  # fmt: skip
 _DIFFERENCE = re.compile(
     r"\bhow (?:much|many)(?: \w+){0,2} (?:more|taller|longer|older|heavier|higher|fewer|less|short)"
     r"|\bdo you save\b",
     re.IGNORECASE,
 )
-_EACH_OF = re.compile(
-    r"\b(?:does|will|can|must) each(?: of the| of)? (?P<unit>[a-z]+)|\ba day\b", re.IGNORECASE
-)
+_EACH_OF = re.compile(r"\b(?:does|will|can|must) each(?: of the)? (?P<unit>[a-z]+)", re.IGNORECASE)
+_OLD = re.compile(r"\bold\b", re.IGNORECASE)
 _TIME_AHEAD = re.compile(r"\bin\s+$", re.IGNORECASE)
 _TIME_BACK = re.compile(r"^\W*years? ago\b", re.IGNORECASE)
+_SMALLER_UNIT = {
+    ("minut", "hour"): 60, ("hour", "day"): 24, ("day", "week"): 7, ("month", "year"): 12,
+}  # fmt: skip
+"""How many of the first are in one of the second."""
 
 
 @dataclass
@@ -158,7 +161,9 @@ class _Solver:
     payment: Fraction | None = None
     share: Fraction | None = None
     """A fraction or percentage that waits for `of the 40 ...`."""
+    sharers: Fraction | None = None
     divided: bool = False
+    term_sentence: int = -1
 
     # ------------------------------------------------------------------ steps
 
@@ -196,9 +201,10 @@ class _Solver:
     def by_formula(self, text: str, found: list[Quantity]) -> bool:
         """Solve averages, areas and fences; return whether it was one of them."""
         values = [quantity.value for quantity in found if quantity.kind is Kind.NUMBER]
-        if re.search(r"\baverage\b", self.question) and len(values) > 2:
-            self._sum(values)
-            self.result = self.calculate(self.result or values[0], "/", Fraction(len(values)))
+        listed = _listed(values)
+        if re.search(r"\baverage\b", self.question) and listed:
+            self._sum(listed)
+            self.result = self.calculate(self.result or listed[0], "/", Fraction(len(listed)))
         elif re.search(r"\barea\b|\bsquare\b", self.question) and len(values) == 2:
             self.calculate(values[0], "*", values[1])
         elif re.search(r"all the way round|\bperimeter\b", self.question) and len(values) == 2:
@@ -222,6 +228,8 @@ class _Solver:
         """Read the next quantity."""
         if quantity.sentence != self.sentence:
             self.sentence, self.sign = quantity.sentence, 0
+        if self._is_repeated(quantity):
+            return
         if quantity.kind is Kind.NUMBER:
             self._take_number(quantity)
         elif quantity.kind is Kind.TIMES:
@@ -234,27 +242,59 @@ class _Solver:
         if self.share is not None:
             value = self.calculate(value, "*", self.share)
             self.share = None
-        for rule in (
+        rules = (
             self._payment,
+            self._sharers,
             self._age,
             self._comparison,
+            self._price_of_container,
+            self._fills,
             self._awaited,
             self._division,
             self._rate,
-        ):
+        )
+        for rule in rules:
             if rule(quantity, value):
                 return
         self._count(quantity, value)
 
+    def _is_repeated(self, quantity: Quantity) -> bool:
+        """Whether the question only repeats a count that the story gave."""
+        return quantity.in_question and any(
+            self.groups.get(noun) == quantity.value for noun in quantity.unit
+        )
+
     def _payment(self, quantity: Quantity, value: Fraction) -> bool:
-        if not _PAYMENT.search(quantity.after) or not quantity.before.endswith("$"):
+        if not _HANDED_OVER.search(quantity.before):
             return False
         self.payment = value
         return True
 
+    def _sharers(self, quantity: Quantity, value: Fraction) -> bool:
+        """`Four friends share ...`: they count as a group and not as an amount."""
+        if not _SHARERS.search(quantity.after):
+            return False
+        self.sharers = value
+        return True
+
+    def _price_of_container(self, quantity: Quantity, value: Fraction) -> bool:
+        """`A can holds 6 cups and costs $4`, once the cans have been counted."""
+        if not (self.divided and _AND_COSTS.search(quantity.before)):
+            return False
+        self.apply("*", value, whole=True)
+        return True
+
+    def _fills(self, quantity: Quantity, value: Fraction) -> bool:
+        """`8 eggs into each carton ... how many cartons for 64 eggs`: the count over the rate."""
+        wanted = asked_units(self.question) & self.per
+        if not wanted or self.term is None or not quantity.unit & self.term_unit:
+            return False
+        self.term = self.calculate(value, "/", self.term)
+        return True
+
     def _age(self, quantity: Quantity, value: Fraction) -> bool:
         """`in 5 years` and `5 years ago`, where the question asks for an age."""
-        if not quantity.in_question or "old" not in self.question:
+        if not quantity.in_question or not _OLD.search(self.question):
             return False
         back = _TIME_BACK.search(quantity.after) is not None
         if not back and not _TIME_AHEAD.search(quantity.before):
@@ -290,7 +330,8 @@ class _Solver:
         if re.match(r"\s*(?:of )?the\s*$", quantity.after):
             self.share = share
             return
-        takes_away = _LOSS.search(around) is not None and not re.search(r"gone up", around)
+        takes_away = _LOSS.search(around) is not None and not _RISES.search(around)
+        self.sign = -1 if takes_away else self.sign
         if takes_away and self.notices("what is taken off"):
             share = 1 - share
         elif percent and _RISES.search(around):
@@ -312,9 +353,7 @@ class _Solver:
         if self.term is None and self.result is None:
             return False
         holds = _HOLDS.search(quantity.before)
-        divides = _DIVIDES.search(quantity.before) and _INTO.search(
-            quantity.before + quantity.after
-        )
+        divides = _DIVIDES.search(quantity.before) or _IN_EQUAL.search(quantity.after)
         wanted = asked_units(self.question) & set(self._per_units(quantity))
         if not (holds or divides or wanted) or quantity.of_previous:
             return False
@@ -329,7 +368,7 @@ class _Solver:
         units = [match["unit"] for match in _PER.finditer(quantity.after)]
         if one := _ONE_COSTS.search(quantity.before):
             units.append(one["unit"])
-        units += [match["unit"] for match in _PER.finditer(quantity.before)]
+        units += [match["unit"] for match in _EVERY_ONE.finditer(quantity.before)]
         return [unit.rstrip("s")[:5] for unit in units]
 
     def _remember_rate(self, quantity: Quantity) -> None:
@@ -342,16 +381,18 @@ class _Solver:
         priced = _AT_PRICE.search(quantity.before) is not None
         if not (units or each or priced):
             return False
-        rest = _ANAPHORA.search(quantity.before) is not None
-        joined = self.term is not None and (
-            each or priced or bool(self.term_unit & set(units)) or bool(self.per)
-        )
-        if rest or joined:
+        later = each and quantity.sentence != self.term_sentence
+        rest = later or self.divided or _ANAPHORA.search(quantity.before) is not None
+        joined = self.term is not None and (each or priced or bool(self.term_unit & set(units)))
+        if joined or (rest and self._has_result()):
             self.apply("*", value, whole=rest)
         else:
             self._open(quantity, value)
         self.per |= set(units) - self.term_unit
         return True
+
+    def _has_result(self) -> bool:
+        return self.term is not None or self.result is not None
 
     def _count(self, quantity: Quantity, value: Fraction) -> None:
         for noun in quantity.unit:
@@ -360,12 +401,23 @@ class _Solver:
 
     def _open(self, quantity: Quantity, value: Fraction) -> None:
         self.close()
-        self.term, self.term_unit = value, quantity.unit
-        self.term_sign = self._sign_of(quantity)
+        self.term, self.term_unit = self._converted(quantity, value), quantity.unit
+        self.term_sign, self.term_sentence = self._sign_of(quantity), quantity.sentence
+
+    def _converted(self, quantity: Quantity, value: Fraction) -> Fraction:
+        """Return the value in the unit that the question asks for, if that is a smaller one."""
+        for asked in asked_units(self.question):
+            for noun in quantity.unit:
+                factor = _SMALLER_UNIT.get((asked, noun))
+                if factor is not None and self.notices("unit"):
+                    return self.calculate(value, "*", Fraction(factor))
+        return value
 
     def _sign_of(self, quantity: Quantity) -> int:
         """Return -1 or 1 from the verbs at hand, else from the sentence, else from the question."""
-        if _DRIVE_ON.search(quantity.after):
+        if _STEPS_ON.search(quantity.after):
+            self.sign = 1
+        elif _SOLD_AT.search(quantity.before + quantity.after):
             self.sign = 1
         elif _LOSS.search(quantity.before) or _LOSS.search(quantity.after):
             self.sign = -1
@@ -389,11 +441,16 @@ class _Solver:
             self.result = self.calculate(self.payment, "-", self.result)
         elif self.result < 0:
             self._turn_round()
+        group = self._group()
+        if group is not None and self.notices("share of each"):
+            self.result = self.calculate(self.result, "/", group)
+
+    def _group(self) -> Fraction | None:
+        """Return by how many the result is shared, if it still has to be."""
+        if self.sharers is not None or self.divided:
+            return self.sharers
         sharing = _EACH_OF.search(self.question)
-        if sharing and not self.divided and self.notices("share of each"):
-            group = self.groups.get((sharing["unit"] or "day").rstrip("s")[:5])
-            if group is not None:
-                self.result = self.calculate(self.result, "/", group)
+        return None if sharing is None else self.groups.get(sharing["unit"].rstrip("s")[:5])
 
     def _turn_round(self) -> None:
         """Take the smaller from the larger when the story named the smaller first."""
@@ -401,3 +458,12 @@ class _Solver:
         if last.operator == "-":
             self.steps[-1] = Step(last.right, "-", last.left, -last.result)
             self.result = -last.result
+
+
+def _listed(values: list[Fraction]) -> list[Fraction]:
+    """Return the values without the number that says how many there are; [] if there is none."""
+    for size in range(len(values) - 1, 2, -1):
+        rest = [value for value in values if value != size]
+        if len(rest) == size:
+            return rest
+    return values if len(values) > 2 else []

@@ -8,7 +8,7 @@ request explains what it wants.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TypeVar
@@ -19,6 +19,8 @@ __all__ = [
     "Amount",
     "Day",
     "Weighing",
+    "amounts_in",
+    "days_in",
     "find_amount",
     "find_date",
     "find_identifier",
@@ -46,12 +48,12 @@ class Weighing:
 
 
 def _cues(*words: str) -> re.Pattern[str]:
-    return re.compile(r"\b(?:" + "|".join(words) + r")", re.IGNORECASE)
+    return re.compile(r"\b(?:" + "|".join(words) + r")")
 
 
 def _before(text: str, position: int, width: int = 34) -> str:
-    """Return what stands before `position` on its line, at most `width` characters."""
-    return text[max(text.rfind("\n", 0, position) + 1, position - width) : position]
+    """Return what stands before `position` on its line, in lower case and at most `width` long."""
+    return text[max(text.rfind("\n", 0, position) + 1, position - width) : position].lower()
 
 
 # --------------------------------------------------------------------------- amounts
@@ -157,9 +159,10 @@ def amounts_in(text: str) -> list[tuple[Amount, int]]:
     return [(Amount(match[0], value_of(match[0].strip()), ""), match.start()) for match in bare]
 
 
-def find_amount(text: str, weighing: Weighing) -> Amount | None:
-    """Return what is likely the total."""
-    found = amounts_in(text)
+def find_amount(
+    text: str, found: Sequence[tuple[Amount, int]], weighing: Weighing
+) -> Amount | None:
+    """Return what is likely the total among the amounts `found` in `text`."""
     largest = max((amount.value for amount, _ in found), default=0.0)
 
     def score(amount: Amount, position: int) -> float:
@@ -246,11 +249,13 @@ _OTHER_DAY = _cues(
 )
 
 
-def days_in(text: str, *, month_first: bool) -> list[tuple[Day, int]]:
+def days_in(text: str) -> list[tuple[Day, int]]:
     """Return the dates in `text` with their positions; impossible ones are left out.
 
-    `month_first` decides 03/04/2025; a part above 12 decides by itself.
+    In 03/04/2025 the month comes first if the text speaks of dollars; a part above 12 decides by
+    itself.
     """
+    month_first = "$" in text or "USD" in text
     days = []
     for match in _DATE.finditer(text):
         day = _day(match, month_first=month_first)
@@ -275,15 +280,13 @@ def _day(match: re.Match[str], *, month_first: bool) -> date | None:
         return None
 
 
-def find_date(text: str, weighing: Weighing) -> Day | None:
-    """Return what is likely the date of the document itself."""
-    found = days_in(text, month_first="$" in text or "USD" in text)
+def find_date(text: str, found: Sequence[tuple[Day, int]], weighing: Weighing) -> Day | None:
+    """Return what is likely the date of the document itself among the days `found` in `text`."""
 
     def score(position: int) -> float:
         before = _before(text, position)
         alone = 0.8 * (not before.strip())
-        nearest = _nearest(before)
-        return alone + nearest - 0.6 * position / (len(text) + 1)
+        return alone + _nearest(before) - 0.6 * position / (len(text) + 1)
 
     return weighing.best("date", ((day, score(at)) for day, at in found))
 
@@ -302,20 +305,25 @@ _UNIT_OF_TIME = re.compile(r"^\d{1,2}(?:st|nd|rd|th)$|^\d{4}$")
 
 
 def find_identifier(
-    text: str, wanted: re.Pattern[str], weighing: Weighing, *, strict: bool
+    text: str,
+    taken: Sequence[tuple[Amount | Day, int]],
+    wanted: re.Pattern[str],
+    weighing: Weighing,
+    *,
+    strict: bool,
 ) -> str | None:
-    """Return the number that follows a word of `wanted`.
+    """Return the number that follows a word of `wanted`, which matches lower case.
 
-    Without such a number the best other one is returned, or None if `strict`.
+    Numbers inside the amounts and days `taken` do not count. Without a fitting number the best
+    other one is returned, or None if `strict`.
     """
-    taken = [(m.start(), m.end()) for m in (*_AMOUNT.finditer(text), *_DATE.finditer(text))]
+    spans = [(at, at + len(item.written)) for item, at in taken]
     scored = []
     for match in _IDENTIFIER.finditer(text):
-        inside = any(start <= match.start() < end for start, end in taken)
-        if inside or _UNIT_OF_TIME.match(match[0]):
+        start = match.start()
+        if _UNIT_OF_TIME.match(match[0]) or any(low <= start < high for low, high in spans):
             continue
-        before = _before(text, match.start(), 24)
-        supported = wanted.search(before) is not None
+        supported = wanted.search(_before(text, start, 24)) is not None
         if supported or not strict:
             digits = sum(character.isdigit() for character in match[0])
             scored.append((match[0].rstrip("-/"), 2.0 * supported + 0.15 * digits))
@@ -340,7 +348,6 @@ _COMMON = frozenset(
 _SELLER = re.compile(
     r"(?:\bfrom|\bby|\bat|\bseller:?|\bvendor[=:;]|\bto|\bcompany:?|from;|sold by:|\bwith|team at|"
     r"line:|desk,)\s*$",
-    re.IGNORECASE,
 )
 
 

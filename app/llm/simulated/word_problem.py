@@ -103,7 +103,7 @@ def _worked(steps: list[Step], reading: Reading, ability: Ability, dice: Dice) -
 
 def _marker(reading: Reading, ability: Ability, dice: Dice) -> str | None:
     """Return the marker that the answer shall stand behind, if there is one and it is obeyed."""
-    match = _MARKER.search(reading.instructions)
+    match = _MARKER.search(reading.instructions.text)
     return match["marker"] if match and dice.chance("marker", ability.obedience) else None
 
 

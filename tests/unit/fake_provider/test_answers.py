@@ -95,6 +95,8 @@ def test_identity_depends_on_model_and_messages_only() -> None:
     assert plain.identity == read_chat(body(temperature=1, stream=True, user="u")).identity
     assert plain.identity == request_identity("m", [{"content": "hello", "role": "user"}])
     assert plain.identity != read_chat(body(model="n")).identity
+    other = [{"role": "user", "content": "hello!"}]
+    assert plain.identity != read_chat(body(messages=other)).identity
 
 
 def test_usage_counts_all_messages_and_the_answer() -> None:

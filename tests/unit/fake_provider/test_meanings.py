@@ -18,8 +18,8 @@ from tests.fake_provider import FAULTS, FakeProvider, Fault, FaultScript, Meanin
 from tests.fake_provider.dialects import Ollama, OpenAI
 
 BYTE_LIMIT = 1 << 20
-IDLE_S = 0.2
-TOTAL_S = 0.5
+IDLE_S = 0.5
+TOTAL_S = 1.0
 PATHS = {"openai": "/v1/chat/completions", "ollama": "/api/chat"}
 SCRIPT = FaultScript(oversized_bytes=8 << 20, drip_interval_s=0.02)
 
@@ -92,9 +92,10 @@ def error_of(body: bytes) -> Json:
 
 
 def from_status(status: int, error: Json) -> Meaning:
-    named = {401: "authentication", 403: "authentication", 404: "unknown_model"}
-    if status in named:
-        return "unknown_model" if status == 404 else "authentication"
+    if status in (401, 403):
+        return "authentication"
+    if status == 404:
+        return "unknown_model"
     if status == 429:
         return "rate_limited"
     if status >= 500:
@@ -200,5 +201,4 @@ async def test_stream_cut_anywhere_before_its_end_is_never_taken_for_whole(
             model = f"fault-stream-cut-at-{len(meanings)}"
             meanings.append(await play(http, server, dialect, model, stream=True))
     assert set(meanings[:-1]) == {"truncated_stream", "malformed_response"}
-    # The last cut that was noticed took no more than the blank line at the end, if that.
-    assert len(meanings) > 300
+    assert len(meanings) > 300  # the good stream is longer than that

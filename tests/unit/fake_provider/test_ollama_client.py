@@ -13,13 +13,13 @@ MESSAGES = [{"role": "user", "content": "twelve chars"}]
 
 @pytest.fixture
 async def server() -> AsyncIterator[FakeProvider]:
-    async with FakeProvider(ProviderOptions(models=("fake-model",), closed=False)) as running:
+    async with FakeProvider(ProviderOptions()) as running:
         yield running
 
 
 @pytest.fixture
 async def client(server: FakeProvider) -> AsyncIterator[ollama.AsyncClient]:
-    async with ollama.AsyncClient(host=server.ollama_url, timeout=0.5) as opened:
+    async with ollama.AsyncClient(host=server.ollama_url, timeout=10) as opened:
         yield opened
 
 
@@ -84,6 +84,7 @@ async def test_error_line_ends_a_stream(client: ollama.AsyncClient) -> None:
     assert caught.value.status_code == -1
 
 
-async def test_time_outs_surface(client: ollama.AsyncClient) -> None:
-    with pytest.raises(httpx.ReadTimeout):
-        await client.chat("fault-slow-first-byte", messages=MESSAGES)
+async def test_silence_runs_into_the_time_limit(server: FakeProvider) -> None:
+    async with ollama.AsyncClient(host=server.ollama_url, timeout=0.3) as hasty:
+        with pytest.raises(httpx.ReadTimeout):
+            await hasty.chat("fault-slow-first-byte", messages=MESSAGES)

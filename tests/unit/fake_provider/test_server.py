@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from tests.fake_provider import (
     Drift,
     FakeProvider,
     FaultScript,
+    Ledger,
     ProviderOptions,
     key_label,
     request_identity,
@@ -48,6 +49,10 @@ async def connection(
         yield reader, writer
     finally:
         writer.close()
+
+
+def received(count: int) -> Callable[[Ledger], bool]:
+    return lambda ledger: len(ledger.calls) >= count
 
 
 async def post(
@@ -125,8 +130,12 @@ async def test_no_reply_is_early_and_replies_wait_side_by_side(
     http: aiohttp.ClientSession,
 ) -> None:
     async with FakeProvider(ProviderOptions(latency_ms=60)) as server:
-        await asyncio.gather(*(post(http, server, chat_body(str(n))) for n in range(40)))
         calls = server.ledger.calls
+        async with asyncio.TaskGroup() as group:
+            # One after the other, so that the replies fall due at forty different moments.
+            for n in range(40):
+                group.create_task(post(http, server, chat_body(str(n))))
+                await server.until(received(n + 1))
         spans = [call.time_out - call.time_in for call in calls if call.time_out is not None]
         assert len(spans) == 40
         assert min(spans) >= 0.06

@@ -47,34 +47,51 @@ def test_without_faults_the_time_is_rounds_times_latency(
     assert simulation.calls == count
 
 
-def script_with_first_attempts(faulty: str, fault: str) -> FaultScript:
-    """Return a script with a seed for which only the first attempt of `work 0` is at fault."""
-    for seed in range(10_000):
-        script = FaultScript(seed=seed, rates={fault: 0.3})
-        drawn = [script.fault_for(f"work {n}", 1) is not None for n in range(3)]
-        if drawn == [name == faulty for name in ("work 0", "work 1", "work 2")] and (
-            script.fault_for(faulty, 2) is None
-        ):
-            return script
-    raise AssertionError("No seed of 10,000 gives this script.")
+MIXED = FaultScript(rates={"429-seconds": 0.25, "500": 0.25, "slow-first-byte": 0.25})
+
+
+def identity_that_meets(*faults: str | None) -> str:
+    """Return an identity whose attempts meet these faults of `MIXED` in this order."""
+    for n in range(100_000):
+        drawn = [MIXED.fault_for(f"work {n}", attempt + 1) for attempt in range(len(faults))]
+        if [fault.name if fault else None for fault in drawn] == list(faults):
+            return f"work {n}"
+    raise AssertionError(f"No identity in 100,000 meets {faults}.")
+
+
+def ends(identities: list[str], *, slots: int, policy: RetryPolicy) -> list[float]:
+    """Return the times at which work of a quarter second each ends: exact in binary."""
+    simulation = simulate(
+        identities, script=MIXED, concurrency=slots, latency_s=0.25, policy=policy
+    )
+    return [ending.at_s for ending in simulation.endings]
 
 
 def test_waiting_gives_the_slot_back_and_the_retry_goes_before_new_work() -> None:
-    # One slot, three pieces: work 0 fails at 0.1 and may return at 0.2; work 1 runs from 0.1 to
-    # 0.2; then the retry of work 0 goes before work 2.
-    script = script_with_first_attempts("work 0", "500")
-    policy = RetryPolicy(backoff_s=lambda failed_attempt: 0.1 * failed_attempt)
-    simulation = run(3, script, slots=1, policy=policy)
-    assert [ending.at_s for ending in simulation.endings] == pytest.approx([0.3, 0.2, 0.4])
-    assert [ending.attempts for ending in simulation.endings] == [2, 1, 1]
+    # One slot: the first fails at 0.25 and may return at 0.5; the second runs meanwhile; then the
+    # retry goes before the third.
+    good = identity_that_meets(None, None)
+    work = [identity_that_meets("500", None), good, good]
+    policy = RetryPolicy(backoff_s=lambda failed_attempt: 0.25 * failed_attempt)
+    assert ends(work, slots=1, policy=policy) == [0.75, 0.5, 1.0]
+
+
+def test_retry_that_becomes_ready_as_a_slot_gets_free_goes_before_new_work() -> None:
+    # The first holds its slot until 0.875, by an event written down before that of the retry of
+    # the second, which failed at 0.25 and is ready at 0.875 too. The other slot is busy then.
+    good = identity_that_meets(*[None] * 4)
+    work = [identity_that_meets("slow-first-byte"), identity_that_meets("500", None), *[good] * 4]
+    policy = RetryPolicy(
+        backoff_s=lambda failed_attempt: 0.625, retryable=frozenset({"server"}), time_limit_s=0.875
+    )
+    assert ends(work, slots=2, policy=policy) == [0.875, 1.125, 0.5, 0.75, 1.0, 1.25]
 
 
 def test_retry_after_is_obeyed_in_place_of_the_back_off() -> None:
-    script = script_with_first_attempts("work 0", "429-seconds")
+    work = [identity_that_meets("429-seconds", None), identity_that_meets(None)]
     policy = RetryPolicy(backoff_s=lambda failed_attempt: 99.0)
-    simulation = run(3, script, slots=1, policy=policy)
-    # 0.1 failed, 1 s told, 0.1 again.
-    assert [ending.at_s for ending in simulation.endings] == pytest.approx([1.2, 0.2, 0.3])
+    # A quarter second to fail, one second told, a quarter second again.
+    assert ends(work, slots=1, policy=policy) == [1.5, 0.5]
 
 
 def test_work_ends_with_its_fault_when_no_attempt_is_left_or_none_would_help() -> None:

@@ -42,8 +42,11 @@ def bind_variables(
         raise _mismatch(prompt, content, dataset, input_names, f"nothing fills {missing[0]!r}")
     if not variables and not has_messages:
         raise _mismatch(
-            prompt, content, dataset, input_names, "the prompt uses no variable, so that every "
-            "request would be the same"
+            prompt,
+            content,
+            dataset,
+            input_names,
+            "the prompt uses no variable, so that every request would be the same",
         )
     return binding
 

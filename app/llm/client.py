@@ -1,0 +1,410 @@
+"""LLMClient: the only way to a model.
+
+Every generation goes through the same steps: quota, slot, one call to the provider, record, and
+on a passing failure a wait and the next call (`app.llm.retry`; the providers themselves never
+retry). The invariants:
+
+- Whoever waits, for quota, slot or the next try, holds no slot; a retry gets the next free slot
+  before any first attempt.
+- Every call that ended is told to the `on_attempt` observer at once, before anything else
+  happens, also if it failed or was cancelled.
+- A stream is tried again only as long as no event was passed on.
+- After `drain`, nothing new is sent: whoever waits gets `CallNotStarted`; calls in flight end
+  as they would.
+
+One client serves one process. It is made at the composition root and closed there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from random import Random
+
+from opentelemetry.trace import Span, Tracer
+
+from app.core.clock import Clock, SystemClock
+from app.core.errors import ConfigurationError
+from app.core.logging import Logger
+from app.core.telemetry import current_trace_id
+from app.llm.errors import CallNotStarted, LLMError, RateLimited, ServerError, TruncatedStream
+from app.llm.limits import (
+    AccountLimits,
+    AdaptiveLimit,
+    InMemoryLimitStore,
+    LimitStore,
+    Quota,
+    Slots,
+)
+from app.llm.observation import CallObserver
+from app.llm.pricing import cost
+from app.llm.providers import ModelReport, Provider, ProviderReply
+from app.llm.retry import RetryPolicy, RetryState
+from app.llm.types import (
+    CANCELLED,
+    NO_USAGE,
+    OK,
+    AttemptObserver,
+    AttemptRecord,
+    LLMRequest,
+    LLMResponse,
+    ModelTarget,
+    StreamEvent,
+)
+
+__all__ = ["LLMClient", "ProviderFactory"]
+
+ProviderFactory = Callable[[], Provider]
+"""Makes the provider of an endpoint when it is first used: SDKs take a second to import."""
+
+
+class LLMClient:
+    """Generates with any model of any endpoint.
+
+    `providers` has a factory for every endpoint; `limits` what an account allows (defaults:
+    `AccountLimits()`). `share` is this process's part of every limit, 1/N of N processes.
+    `limit_store` holds what quotas count, in memory if none is given. `random` decides the
+    jitter of retries. Without `tracer` and `logger` nothing is traced and logged.
+    """
+
+    def __init__(
+        self,
+        providers: Mapping[str, ProviderFactory],
+        *,
+        limits: Mapping[str, AccountLimits] | None = None,
+        limit_store: LimitStore | None = None,
+        share: float = 1.0,
+        retry: RetryPolicy | None = None,
+        clock: Clock | None = None,
+        random: Random | None = None,
+        tracer: Tracer | None = None,
+        logger: Logger | None = None,
+    ) -> None:
+        self._factories = providers
+        self._limits = limits or {}
+        self._share = share
+        self._policy = retry or RetryPolicy()
+        self._clock = clock or SystemClock()
+        self._store = limit_store or InMemoryLimitStore(self._clock)
+        self._random = random or Random()
+        self._observer = CallObserver(tracer, logger)
+        self._accounts: dict[str, _Account] = {}
+        self._draining = asyncio.Event()
+
+    async def generate(
+        self, request: LLMRequest, *, on_attempt: AttemptObserver | None = None
+    ) -> LLMResponse:
+        """Return the answer to a request.
+
+        Raises the `LLMError` of the last attempt, `CallNotStarted` if the client drained before
+        one could be made, `ConfigurationError` if the endpoint is not known.
+        """
+        work = self._work(request, on_attempt)
+        wait = 0.0
+        while True:
+            call = await self._begin(work, wait, stream=False)
+            try:
+                reply = await work.account.provider.generate(request)
+            except LLMError as error:
+                call.failed(error)
+                wait = await work.next_wait(error)
+            except BaseException:
+                call.cancelled()
+                raise
+            else:
+                response = call.succeeded(reply)
+                await work.settle(response)
+                return response
+
+    async def stream(
+        self, request: LLMRequest, *, on_attempt: AttemptObserver | None = None
+    ) -> AsyncGenerator[StreamEvent, None]:
+        """Yield the answer as it grows, then one event that carries the whole `LLMResponse`.
+
+        Raises as `generate` does; an error after the first event is final and has the text so
+        far as `partial_text`. Close the iterator to cut the call off.
+        """
+        work = self._work(request, on_attempt)
+        wait = 0.0
+        while True:
+            call = await self._begin(work, wait, stream=True)
+            passed_on = False
+            try:
+                async with aclosing(work.account.provider.stream(request)) as events:
+                    async for event in events:
+                        if isinstance(event, ProviderReply):
+                            response = call.succeeded(event)
+                            break
+                        call.first_event()
+                        passed_on = True
+                        yield event
+                    else:
+                        raise TruncatedStream("The stream ended without an answer.")
+            except LLMError as error:
+                call.failed(error)
+                wait = await work.next_wait(error, final=passed_on)
+            except BaseException:
+                call.cancelled()
+                raise
+            else:
+                await work.settle(response)
+                yield StreamEvent(response=response)
+                return
+
+    async def probe(self, target: ModelTarget) -> ModelReport:
+        """Ask the provider about a model without generating; `UnknownModel` if it has none."""
+        return await self._account(target.endpoint).provider.probe(target.provider_model)
+
+    def concurrency(self, endpoint: str) -> int:
+        """Return how many calls the endpoint may have in flight now."""
+        return self._account(endpoint).slots.limit
+
+    def drain(self) -> None:
+        """Send nothing new from now on; return at once, calls in flight go on."""
+        self._draining.set()
+        for account in self._accounts.values():
+            account.refuse()
+
+    async def close(self) -> None:
+        """Drain, and close all connections: calls in flight break."""
+        self.drain()
+        for account in self._accounts.values():
+            await account.provider.close()
+
+    # --- the steps of an attempt ------------------------------------------------------------
+
+    def _work(self, request: LLMRequest, on_attempt: AttemptObserver | None) -> _Work:
+        account = self._account(request.target.endpoint)
+        state = RetryState(self._policy, self._random)
+        tokens = account.quota.estimate(request) if account.quota else 0
+        return _Work(request, account, on_attempt, state, tokens)
+
+    async def _begin(self, work: _Work, wait: float, *, stream: bool) -> _Call:
+        """Wait `wait` seconds, for the quota and for a slot; start the clock of an attempt."""
+        account, urgent = work.account, work.attempts > 0
+        try:
+            if wait > 0:
+                await self._pause(wait)
+            if account.quota is not None:
+                await account.quota.admit(work.tokens, urgent=urgent)
+            await account.slots.acquire(urgent=urgent)
+        except CallNotStarted as error:
+            error.attempts = work.attempts
+            raise
+        work.attempts += 1
+        return _Call(work, self._clock, self._observer, stream=stream)
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleep; raises `CallNotStarted` as soon as the client drains."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._draining.wait()
+        except TimeoutError:
+            return
+        raise CallNotStarted("The client is draining: the next call was not started.")
+
+    def _account(self, endpoint: str) -> _Account:
+        account = self._accounts.get(endpoint)
+        if account is None:
+            account = self._accounts[endpoint] = self._open_account(endpoint)
+        return account
+
+    def _open_account(self, endpoint: str) -> _Account:
+        factory = self._factories.get(endpoint)
+        if factory is None:
+            raise ConfigurationError(
+                f"There is no endpoint {endpoint!r}; the settings have "
+                f"{', '.join(sorted(self._factories)) or 'none'}.",
+                path=f"endpoints.{endpoint}",
+            )
+        limits = self._limits.get(endpoint, AccountLimits()).shared(self._share)
+        is_limited = limits.requests_per_minute or limits.tokens_per_minute
+        quota = Quota(endpoint, limits, self._store, self._pause) if is_limited else None
+        account = _Account(factory(), limits, quota)
+        if self._draining.is_set():
+            account.refuse()
+        return account
+
+
+class _Account:
+    """One endpoint in use: its provider and what bounds the calls to it."""
+
+    def __init__(self, provider: Provider, limits: AccountLimits, quota: Quota | None) -> None:
+        self.provider = provider
+        self.quota = quota
+        self.answered = False
+        self._adaptive: AdaptiveLimit | None = None
+        if limits.concurrency is None:
+            self._adaptive = AdaptiveLimit(maximum=limits.max_concurrency)
+            self.slots = Slots(self._adaptive.value)
+        else:
+            self.slots = Slots(limits.concurrency)
+
+    def refuse(self) -> None:
+        self.slots.refuse()
+        if self.quota is not None:
+            self.quota.refuse()
+
+    def ended(self, error: BaseException | None, *, started_at: float, now: float) -> None:
+        """Learn from a call that ended and give its slot back."""
+        if error is None or (isinstance(error, LLMError) and error.http_status is not None):
+            self.answered = True
+        if self._adaptive is not None:
+            self._adapt(self._adaptive, error, started_at=started_at, now=now)
+        self.slots.release()
+
+    def _adapt(
+        self,
+        adaptive: AdaptiveLimit,
+        error: BaseException | None,
+        *,
+        started_at: float,
+        now: float,
+    ) -> None:
+        if error is None:
+            adaptive.succeeded(in_flight=self.slots.in_flight, now=now)
+        elif isinstance(error, RateLimited):
+            adaptive.rate_limited(started_at=started_at, now=now)
+        elif isinstance(error, ServerError):
+            adaptive.failed(now=now)
+        if adaptive.value != self.slots.limit:
+            self.slots.resize(adaptive.value)
+
+
+@dataclass(slots=True)
+class _Work:
+    """One generation on its way: who asked for what, and how often it was tried."""
+
+    request: LLMRequest
+    account: _Account
+    on_attempt: AttemptObserver | None
+    state: RetryState
+    tokens: int
+    attempts: int = 0
+
+    async def settle(self, response: LLMResponse | None) -> None:
+        """Correct what the quota charged for the last attempt."""
+        if self.account.quota is not None:
+            await self.account.quota.settle(self.tokens, response.usage if response else None)
+
+    async def next_wait(self, error: LLMError, *, final: bool = False) -> float:
+        """Return the seconds until the next attempt is due; raise the error if there is none."""
+        await self.settle(None)
+        answered = self.account.answered
+        wait = None if final else self.state.next_wait(error, endpoint_answered=answered)
+        if wait is None:
+            error.attempts = self.attempts
+            raise error
+        return wait
+
+
+class _Call:
+    """One attempt, from the moment it has its slot to its record.
+
+    Exactly one of `succeeded`, `failed` and `cancelled` counts, the first one.
+    """
+
+    __slots__ = (
+        "_begun_at",
+        "_clock",
+        "_ended",
+        "_first_ms",
+        "_number",
+        "_observer",
+        "_span",
+        "_started_at",
+        "_work",
+    )
+
+    def __init__(self, work: _Work, clock: Clock, observer: CallObserver, *, stream: bool) -> None:
+        self._work = work
+        self._clock = clock
+        self._observer = observer
+        self._number = work.attempts
+        self._ended = False
+        self._first_ms: float | None = None
+        self._span: Span | None = observer.begin(work.request, work.attempts, stream=stream)
+        self._started_at = clock.now()
+        self._begun_at = clock.monotonic()
+
+    def first_event(self) -> None:
+        """Note the time of an event, if it is the first one."""
+        if self._first_ms is None:
+            self._first_ms = (self._clock.monotonic() - self._begun_at) * 1000
+
+    def succeeded(self, reply: ProviderReply) -> LLMResponse:
+        """Record the answer and return it."""
+        price = cost(reply.usage, self._work.request.target.price)
+        now = self._clock.monotonic()
+        record = AttemptRecord(
+            number=self._number,
+            started_at=self._started_at,
+            latency_ms=(now - self._begun_at) * 1000,
+            outcome=OK,
+            http_status=reply.http_status,
+            provider_request_id=reply.provider_request_id,
+            usage=reply.usage,
+            cost=price,
+        )
+        trace_id = self._end(record, now, error=None, reply=reply)
+        return LLMResponse(
+            choices=reply.choices,
+            usage=reply.usage,
+            cost=price,
+            latency_ms=record.latency_ms,
+            time_to_first_token_ms=reply.time_to_first_token_ms or self._first_ms,
+            started_at=self._started_at,
+            attempts=self._number,
+            reported_model=reply.reported_model,
+            reported_fingerprint=reply.reported_fingerprint,
+            provider_request_id=reply.provider_request_id,
+            trace_id=trace_id,
+        )
+
+    def failed(self, error: LLMError) -> None:
+        """Record the error."""
+        usage = error.usage or NO_USAGE
+        now = self._clock.monotonic()
+        record = AttemptRecord(
+            number=self._number,
+            started_at=self._started_at,
+            latency_ms=(now - self._begun_at) * 1000,
+            outcome=error.code,
+            http_status=error.http_status,
+            provider_request_id=error.provider_request_id,
+            usage=usage,
+            cost=cost(usage, self._work.request.target.price) if error.usage else None,
+            error_message=error.message,
+            error_body=error.body,
+            retry_after_s=error.retry_after_s,
+        )
+        self._end(record, now, error=error, reply=None)
+
+    def cancelled(self) -> None:
+        """Record that the caller gave up."""
+        if self._ended:
+            return
+        now = self._clock.monotonic()
+        latency_ms = (now - self._begun_at) * 1000
+        record = AttemptRecord(self._number, self._started_at, latency_ms, CANCELLED)
+        self._end(record, now, error=asyncio.CancelledError(), reply=None)
+
+    def _end(
+        self,
+        record: AttemptRecord,
+        now: float,
+        *,
+        error: BaseException | None,
+        reply: ProviderReply | None,
+    ) -> str | None:
+        """Give the slot back and tell everyone; return the trace's id."""
+        self._ended = True
+        self._work.account.ended(error, started_at=self._begun_at, now=now)
+        context = self._span.get_span_context() if self._span is not None else None
+        trace_id = format(context.trace_id, "032x") if context else current_trace_id()
+        self._observer.end(self._span, self._work.request, record, reply, trace_id)
+        if self._work.on_attempt is not None:
+            self._work.on_attempt(record)
+        return trace_id

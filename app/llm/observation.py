@@ -1,0 +1,105 @@
+"""What the outside sees of a call: one span and one log line, facts only.
+
+Both are off unless someone listens, and then cost next to nothing: no tracer, no span; a logger
+above INFO, no line.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+
+from app.core import telemetry
+from app.core.logging import Logger
+from app.llm.providers import ProviderReply
+from app.llm.types import OK, AttemptRecord, LLMRequest
+
+__all__ = ["CallObserver"]
+
+
+class CallObserver:
+    """Tells of every call to a provider. Either listener may be missing."""
+
+    def __init__(self, tracer: Tracer | None = None, logger: Logger | None = None) -> None:
+        self._tracer = tracer
+        logs = logger is not None and logger.is_enabled_for(logging.INFO)
+        self._logger = logger if logs else None
+
+    def begin(self, request: LLMRequest, number: int, *, stream: bool) -> Span | None:
+        """Open the span of attempt `number` (from 1); None if nobody listens."""
+        if self._tracer is None:
+            return None
+        target = request.target
+        attributes: dict[str, str | int | bool] = {
+            telemetry.OPERATION: "chat",
+            telemetry.PROVIDER_NAME: target.provider,
+            telemetry.PROVIDER: target.provider,
+            telemetry.ENDPOINT: target.endpoint,
+            telemetry.REQUEST_MODEL: target.provider_model,
+            telemetry.MODEL: target.provider_model,
+            telemetry.STREAM: stream,
+        }
+        if request.request_id is not None:
+            attributes[telemetry.REQUEST_ID] = request.request_id
+        if number > 1:
+            attributes[telemetry.RETRY_NUMBER] = number - 1
+        return self._tracer.start_span(
+            f"chat {target.provider_model}", kind=SpanKind.CLIENT, attributes=attributes
+        )
+
+    def end(
+        self,
+        span: Span | None,
+        request: LLMRequest,
+        record: AttemptRecord,
+        reply: ProviderReply | None,
+        trace_id: str | None,
+    ) -> None:
+        """Close the span and write the line of a call that ended; `reply` is None if it failed."""
+        if span is not None:
+            _close(span, record, reply)
+        if self._logger is not None:
+            self._logger.info("llm_call", **_line(request, record, trace_id))
+
+
+def _close(span: Span, record: AttemptRecord, reply: ProviderReply | None) -> None:
+    facts: dict[str, str | int | float | tuple[str, ...] | None] = {
+        telemetry.LATENCY_MS: record.latency_ms,
+        telemetry.HTTP_STATUS: record.http_status,
+        telemetry.INPUT_TOKENS: record.usage.input_tokens,
+        telemetry.OUTPUT_TOKENS: record.usage.output_tokens,
+    }
+    if reply is not None:
+        facts[telemetry.RESPONSE_MODEL] = reply.reported_model
+        facts[telemetry.RESPONSE_ID] = reply.provider_request_id
+        facts[telemetry.FINISH_REASONS] = tuple(str(c.finish_reason) for c in reply.choices)
+    if record.outcome != OK:
+        facts[telemetry.ERROR_TYPE] = record.outcome
+        # No description: a provider's words may quote the prompt.
+        span.set_status(Status(StatusCode.ERROR))
+    span.set_attributes({name: fact for name, fact in facts.items() if fact is not None})
+    span.end()
+
+
+def _line(
+    request: LLMRequest, record: AttemptRecord, trace_id: str | None
+) -> dict[str, str | int | float | None]:
+    target = request.target
+    line: dict[str, str | int | float | None] = {
+        "provider": target.provider,
+        "endpoint": target.endpoint,
+        "model": target.provider_model,
+        "attempt": record.number,
+        "outcome": record.outcome,
+        "http_status": record.http_status,
+        "latency_ms": round(record.latency_ms, 3),
+        "input_tokens": record.usage.input_tokens,
+        "output_tokens": record.usage.output_tokens,
+        "cost_usd": None if record.cost is None else str(record.cost),
+        "provider_request_id": record.provider_request_id,
+        "trace_id": trace_id,
+    }
+    if request.request_id is not None:
+        line["request_id"] = request.request_id
+    return line

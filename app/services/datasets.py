@@ -1,0 +1,298 @@
+"""Datasets: immutable versions, imported whole or not at all.
+
+A version is identified by its content hash: the same rows again are the version that is
+there. Examples that a former version already has keep their rows and ids, so that a new
+version leaves only its new cells to run.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from app.core.clock import Clock
+from app.core.errors import Invalid, NotFound
+from app.core.ids import new_id
+from app.core.permissions import Actor, Permission, require
+from app.database import AsyncSession, Database
+from app.repositories.content import ContentRepository
+from app.repositories.datasets import DatasetRepository
+from app.schemas.datasets import (
+    ChangeCounts,
+    DatasetSummary,
+    DatasetVersionView,
+    ExampleChange,
+    ExampleInput,
+    ExampleView,
+)
+from app.schemas.names import NAME_PATTERN, Reference, parse_reference
+from app.services import audit
+from app.services.dataset_assembly import Assembly, PreparedExample, prepared_batches
+
+__all__ = ["DatasetService", "ImportedVersion"]
+
+_PAGE = 500
+
+
+@dataclass(frozen=True)
+class ImportedVersion:
+    """What an import came to.
+
+    `created` is False if a version with exactly this content was there; that one is
+    `version`. `repeated_inputs` counts rows without a key whose input an earlier row has.
+    `changes` counts the differences from the version before; None for a first version.
+    """
+
+    version: DatasetVersionView
+    created: bool
+    repeated_inputs: int
+    changes: ChangeCounts | None
+
+
+class DatasetService:
+    """Use cases of datasets."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def import_version(
+        self,
+        actor: Actor,
+        name: str,
+        rows: AsyncIterable[ExampleInput] | Iterable[ExampleInput],
+        *,
+        source: str,
+        message: str = "",
+    ) -> ImportedVersion:
+        """Store the rows as the dataset's next version, in one transaction.
+
+        Rows are streamed: memory does not grow with their texts. An error of the iterator
+        or of a row leaves nothing behind. Imports of one dataset wait for each other.
+        Raises `Invalid` for no rows, a key used twice, or inputs that differ between rows.
+        """
+        require(actor, Permission.DATASET_WRITE)
+        _check_name(name)
+        assembly = Assembly(source)
+        async with self._database.write_session() as session:
+            datasets = DatasetRepository(session)
+            now = self._clock.now()
+            dataset_id = await datasets.ensure_dataset(name, str(actor), now)
+            parent = await datasets.latest(name)
+            async for batch in prepared_batches(rows, now):
+                await _store(session, dataset_id, assembly, batch, reuse=parent is not None)
+            if assembly.count == 0:
+                raise Invalid(f"{source} has no rows; a dataset needs at least one example.")
+            version = await datasets.by_hash(name, assembly.content_hash())
+            created = version is None
+            if version is None:
+                version = await self._add_version(
+                    session, actor, dataset_id, parent, assembly, source=source, message=message
+                )
+                await session.commit()
+        changes = None
+        if created and parent is not None:
+            changes = await self.change_counts(parent, version)
+        return ImportedVersion(version, created, assembly.repeated_inputs, changes)
+
+    async def _add_version(
+        self,
+        session: AsyncSession,
+        actor: Actor,
+        dataset_id: UUID,
+        parent: DatasetVersionView | None,
+        assembly: Assembly,
+        *,
+        source: str,
+        message: str,
+    ) -> DatasetVersionView:
+        datasets = DatasetRepository(session)
+        version_id = new_id()
+        await datasets.add_version(
+            {
+                "id": version_id,
+                "dataset_id": dataset_id,
+                "number": await datasets.next_number(dataset_id),
+                "content_hash": assembly.content_hash(),
+                "example_count": assembly.count,
+                "parent_id": None if parent is None else parent.id,
+                "input_names": list(assembly.input_names),
+                "metadata_names": list(assembly.metadata_names),
+                "expected_count": assembly.expected_count,
+                "source": source,
+                "message": message,
+                "created_at": self._clock.now(),
+                "created_by": str(actor),
+            }
+        )
+        for first, example_ids in assembly.members():
+            await datasets.add_members(version_id, first, example_ids)
+        version = await datasets.by_id(version_id)
+        if version is None:
+            raise NotFound("The dataset version that was just written is gone.")
+        await audit.record(
+            session,
+            self._clock,
+            actor,
+            "dataset_version.imported",
+            "dataset_version",
+            str(version.id),
+            version.reference,
+            {"content_hash": version.content_hash, "example_count": version.example_count},
+        )
+        return version
+
+    async def get(self, reference: Reference | str) -> DatasetVersionView:
+        """Return a version by `name` (the latest), `name@3` or `name@<hash prefix>`.
+
+        `NotFound` says what exists.
+        """
+        if isinstance(reference, str):
+            reference = parse_reference(reference, noun="dataset")
+        async with self._database.read_session() as session:
+            datasets = DatasetRepository(session)
+            if reference.hash_prefix is not None:
+                found = await datasets.by_hash_prefix(reference.name, reference.hash_prefix)
+                version = found[0] if len(found) == 1 else None
+            elif reference.number is not None:
+                version = await datasets.by_number(reference.name, reference.number)
+            else:
+                version = await datasets.latest(reference.name)
+            if version is not None:
+                return version
+            numbers = [v.number for v in await datasets.versions(reference.name)]
+            names = await datasets.names()
+        raise _not_found(reference, numbers, names)
+
+    async def versions(self, name: str) -> list[DatasetVersionView]:
+        """Return the versions of one dataset, oldest first; empty for an unknown one."""
+        async with self._database.read_session() as session:
+            return await DatasetRepository(session).versions(name)
+
+    async def examples(
+        self, version_id: UUID, *, after_position: int = -1, limit: int = _PAGE
+    ) -> list[ExampleView]:
+        """Return the next examples after a position, in order; empty at the end."""
+        async with self._database.read_session() as session:
+            return await DatasetRepository(session).examples(
+                version_id, after_position=after_position, limit=limit
+            )
+
+    async def example_by_key(self, version: DatasetVersionView, key: str) -> ExampleView:
+        """Return the example of a version that has this key, or raise `NotFound`."""
+        async with self._database.read_session() as session:
+            found = await DatasetRepository(session).examples_by_key(version, [key])
+        if key not in found:
+            raise NotFound(
+                f"{version.reference} has no example with the key {key!r}.",
+                hint=f"`workbench datasets show {version.reference} --limit 20` lists keys.",
+            )
+        return found[key][0]
+
+    async def change_counts(
+        self, before: DatasetVersionView, after: DatasetVersionView
+    ) -> ChangeCounts:
+        """Count added, removed and changed examples, by key."""
+        async with self._database.read_session() as session:
+            return await DatasetRepository(session).change_counts(before, after)
+
+    async def diff(
+        self, before: DatasetVersionView, after: DatasetVersionView
+    ) -> AsyncIterator[ExampleChange]:
+        """Yield what changed, by key: added and changed in the order of `after`, then removed.
+
+        Read page by page; no session is held between two of them.
+        """
+        async for example, content_hash, counterpart in self._not_shared(after, before):
+            if counterpart is None:
+                yield ExampleChange(before=None, after=example)
+            elif counterpart[1] != content_hash:  # equal: the same text in another dataset
+                yield ExampleChange(before=counterpart[0], after=example)
+        async for example, _, counterpart in self._not_shared(before, after):
+            if counterpart is None:
+                yield ExampleChange(before=example, after=None)
+
+    async def _not_shared(
+        self, version: DatasetVersionView, other: DatasetVersionView
+    ) -> AsyncIterator[tuple[ExampleView, str, tuple[ExampleView, str] | None]]:
+        """Yield (example, content hash, the other version's example of the same key)."""
+        position = -1
+        while True:
+            async with self._database.read_session() as session:
+                datasets = DatasetRepository(session)
+                page = await datasets.not_shared(
+                    version.id, other.id, after_position=position, limit=_PAGE
+                )
+                theirs = await datasets.examples_by_key(other, [e.key for e, _ in page])
+            for example, content_hash in page:
+                yield example, content_hash, theirs.get(example.key)
+            if len(page) < _PAGE:
+                return
+            position = page[-1][0].position
+
+    async def list(self) -> list[DatasetSummary]:
+        """Return every dataset with its newest version."""
+        async with self._database.read_session() as session:
+            return await DatasetRepository(session).summaries()
+
+
+async def _store(
+    session: AsyncSession,
+    dataset_id: UUID,
+    assembly: Assembly,
+    batch: Iterable[PreparedExample],
+    *,
+    reuse: bool,
+) -> None:
+    """Write the examples of a batch that the dataset does not have yet."""
+    datasets = DatasetRepository(session)
+    admitted = [(assembly.admit(prepared), prepared) for prepared in batch]
+    stored: dict[tuple[str, str], UUID] = {}
+    if reuse:
+        stored = await datasets.stored_examples(dataset_id, [key for key, _ in admitted])
+    contents: list[dict[str, Any]] = []
+    examples: list[dict[str, Any]] = []
+    for key, prepared in admitted:
+        example_id = stored.get((key, prepared.content_hash))
+        if example_id is None:
+            example_id = new_id()
+            contents.append(prepared.content)
+            examples.append(
+                {
+                    "id": example_id,
+                    "dataset_id": dataset_id,
+                    "key": key,
+                    "content_hash": prepared.content_hash,
+                    "content_id": prepared.content["id"],
+                    "cluster": prepared.example.cluster,
+                }
+            )
+        assembly.add_id(example_id)
+    await ContentRepository(session).add_all(contents)
+    await datasets.add_examples(examples)
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise Invalid(
+            f"{name!r} is no dataset name: use lower-case letters, digits, '.', '_' and '-', "
+            "as in triage or team/triage, without a version.",
+            path="name",
+        )
+
+
+def _not_found(reference: Reference, numbers: list[int], names: list[str]) -> NotFound:
+    if numbers:
+        known = ", ".join(str(number) for number in numbers)
+        return NotFound(f"There is no {reference}; {reference.name} has the versions {known}.")
+    close = difflib.get_close_matches(reference.name, names, n=1)
+    suggestion = f" Did you mean {close[0]}?" if close else ""
+    return NotFound(
+        f"There is no dataset {reference.name!r}.{suggestion}",
+        hint="`workbench datasets list` shows what there is; "
+        "`workbench datasets import FILE --name NAME --input COLUMN` brings one in.",
+    )

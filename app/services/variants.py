@@ -1,0 +1,160 @@
+"""Variants: prompt version + model version + generation parameters, each stored once.
+
+A variant is identified by what it means: the prompt's name and content, the model version
+and what it calls, the values asked for after all layers were merged, and which of them the
+experiment or request itself insisted on, because those are refused and never left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from app.core.clock import Clock
+from app.core.errors import Invalid, NotFound
+from app.core.hashing import JSON, content_hash
+from app.core.ids import new_id
+from app.core.parameters import REQUEST, ResolvedParameters, resolve_parameters
+from app.core.permissions import Actor, Permission, require
+from app.database import AsyncSession, Database
+from app.repositories.variants import VariantRepository
+from app.schemas.models import ModelVersionView
+from app.schemas.prompts import PromptVersionView
+from app.schemas.variants import VariantView
+from app.services import audit
+
+__all__ = ["VariantService"]
+
+_SHORTEST_PREFIX = 6  # hexadecimal digits
+
+
+class VariantService:
+    """Use cases of variants."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def ensure(
+        self,
+        actor: Actor,
+        prompt: PromptVersionView,
+        model: ModelVersionView,
+        request_parameters: Mapping[str, JSON],
+    ) -> VariantView:
+        """Return the variant of these three, stored if it is new; see `ensure_in`."""
+        async with self._database.write_session() as session:
+            variant = await self.ensure_in(session, actor, prompt, model, request_parameters)
+            await session.commit()
+        return variant
+
+    async def ensure_in(
+        self,
+        session: AsyncSession,
+        actor: Actor,
+        prompt: PromptVersionView,
+        model: ModelVersionView,
+        request_parameters: Mapping[str, JSON],
+    ) -> VariantView:
+        """As `ensure`, inside a transaction that the caller commits.
+
+        Raises `Invalid` with path `parameters.<name>` for parameters that are wrong, out of
+        bounds, or asked for by the request and not taken by the model.
+        """
+        require(actor, Permission.EXPERIMENT_RUN)
+        resolved = resolve_parameters(request_parameters, prompt.content.parameters, model.facts)
+        variants = VariantRepository(session)
+        identity = content_hash(_identity(prompt, model, resolved))
+        created = await variants.add_if_new(
+            {
+                "id": new_id(),
+                "prompt_version_id": prompt.id,
+                "model_version_id": model.id,
+                "parameters": dict(resolved.asked),
+                "sources": dict(resolved.sources),
+                "content_hash": identity,
+                "created_at": self._clock.now(),
+                "created_by": str(actor),
+            }
+        )
+        variant = _only(await variants.by_hash_prefix(identity), identity)
+        if created:
+            await audit.record(
+                session,
+                self._clock,
+                actor,
+                "variant.created",
+                "variant",
+                str(variant.id),
+                f"{variant.prompt}+{variant.model}",
+                {"content_hash": identity},
+            )
+        return variant
+
+    async def get(self, reference: UUID | str) -> VariantView:
+        """Return a variant by its id or by at least six digits of its hash."""
+        async with self._database.read_session() as session:
+            variants = VariantRepository(session)
+            variant_id = _as_id(reference)
+            if variant_id is not None:
+                found = await variants.by_id(variant_id)
+                if found is None:
+                    raise NotFound(f"There is no variant {variant_id}.", hint=_SEE)
+                return found
+            return _only(await variants.by_hash_prefix(_prefix(str(reference))), str(reference))
+
+    async def list(self, *, limit: int = 50) -> Sequence[VariantView]:
+        """Return the newest variants, newest first."""
+        async with self._database.read_session() as session:
+            return await VariantRepository(session).newest(limit=limit)
+
+
+_SEE = "See `workbench variants list`."
+
+
+def _identity(
+    prompt: PromptVersionView, model: ModelVersionView, resolved: ResolvedParameters
+) -> dict[str, JSON]:
+    """Return what a variant's hash covers; changing this form changes every hash."""
+    return {
+        "prompt": prompt.name,
+        "prompt_hash": prompt.content_hash,
+        "model": {
+            "reference": model.reference,
+            "provider_model": model.provider_model,
+            "endpoint": model.endpoint,
+            "digest": model.digest,
+        },
+        "parameters": dict(resolved.asked),
+        "requested": sorted(n for n, layer in resolved.sources.items() if layer == REQUEST),
+    }
+
+
+def _as_id(reference: UUID | str) -> UUID | None:
+    if isinstance(reference, UUID):
+        return reference
+    return (
+        UUID(reference)
+        if re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", reference)
+        else None
+    )
+
+
+def _prefix(reference: str) -> str:
+    digits = reference.removeprefix("sha256:")
+    if not re.fullmatch(rf"[0-9a-f]{{{_SHORTEST_PREFIX},64}}", digits):
+        raise Invalid(
+            f"{reference!r} is no variant: use at least {_SHORTEST_PREFIX} digits of its hash.",
+            path="variant",
+            hint=_SEE,
+        )
+    return f"sha256:{digits}"
+
+
+def _only(found: Sequence[VariantView], reference: str) -> VariantView:
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise NotFound(f"{reference!r} is the beginning of several variants: use more digits.")
+    raise NotFound(f"There is no variant {reference}.", hint=_SEE)

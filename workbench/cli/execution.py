@@ -1,0 +1,250 @@
+"""Carry out an experiment from the command line: progress, Ctrl-C, what to do afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.markup import escape
+
+from app.schemas.experiments import ExperimentView
+from app.schemas.generations import RunTotals
+from workbench.cli.context import ExitCode, Workspace, err
+from workbench.cli.progress import ProgressMode, show_progress
+from workbench.runner.comparing import Comparison
+from workbench.runner.execute import ExecutionReport, Executor, FatalError, Progress
+from workbench.runner.lock import experiment_lock
+from workbench.runner.pipeline import (
+    AUTO_CONCURRENCY,
+    ExecutionOptions,
+    compare_all,
+    execute,
+    progress_detail,
+    score_all,
+)
+from workbench.runner.processes import ProcessGroup
+
+__all__ = ["CarriedOut", "carry_out"]
+
+
+class _Work(Protocol):
+    """Something at work that can be watched and stopped."""
+
+    @property
+    def progress(self) -> Progress: ...
+
+    def stop(self) -> None: ...
+
+
+@dataclass
+class _Handle:
+    """The work once it has begun; Ctrl-C may come before."""
+
+    work: _Work | None = None
+    stopped: bool = False
+
+    def begin(self, work: _Work) -> None:
+        self.work = work
+        if self.stopped:
+            work.stop()
+
+    def progress(self) -> Progress:
+        return self.work.progress if self.work else Progress()
+
+    def stop(self) -> None:
+        self.stopped = True
+        if self.work:
+            self.work.stop()
+
+
+@dataclass(frozen=True)
+class CarriedOut:
+    """What came of it: how the execution ended, sums by run, comparisons."""
+
+    experiment: ExperimentView
+    exit_code: ExitCode
+    totals: Sequence[RunTotals]
+    comparisons: Sequence[Comparison] = field(default_factory=tuple)
+
+
+async def carry_out(
+    workspace: Workspace,
+    experiment: ExperimentView,
+    options: ExecutionOptions,
+    *,
+    processes: int = 1,
+    mode: ProgressMode = ProgressMode.AUTO,
+) -> CarriedOut:
+    """Generate what is open, score, compare; exit codes as the design has them."""
+    services, actor, console = workspace.services, workspace.actor, err()
+    with experiment_lock(workspace.root, experiment.number):
+        job_id = await services.experiments.begin_job(
+            actor, experiment.id, concurrency=options.concurrency or AUTO_CONCURRENCY
+        )
+        await _tell_lost_calls(workspace, experiment, console)
+        status = "failed"
+        handle = _Handle()
+        try:
+            report = await _execute(workspace, experiment, options, processes, mode, handle)
+            status = "stopped" if report.stopped or report.fatal else "done"
+        except asyncio.CancelledError:
+            status = "stopped"
+            report = ExecutionReport(handle.progress(), stopped=True)
+            task = asyncio.current_task()
+            if task is not None:
+                task.uncancel()
+        finally:
+            await services.experiments.end_job(
+                actor, job_id, status=status, detail=progress_detail(handle.progress())
+            )
+        return await _conclude(workspace, experiment, report, console)
+
+
+async def _execute(
+    workspace: Workspace,
+    experiment: ExperimentView,
+    options: ExecutionOptions,
+    processes: int,
+    mode: ProgressMode,
+    handle: _Handle,
+) -> ExecutionReport:
+    services = workspace.services
+    totals = await services.generations.totals([run.id for run in experiment.runs])
+    reopened = sum(
+        count
+        for total in totals.values()
+        for code, count in total.by_error.items()
+        if "*" in options.reopen or code in options.reopen
+    )
+    already = sum(sum(total.by_status.values()) for total in totals.values()) - reopened
+    with _interrupts(handle):
+        async with show_progress(err(), mode, experiment.wanted, already, handle.progress):
+            if processes > 1:
+                group = ProcessGroup(
+                    services.settings, workspace.actor, experiment, options, processes
+                )
+                handle.begin(group)
+                return await group.run()
+            begin: Callable[[Executor], None] = handle.begin
+            return await execute(services, workspace.actor, experiment, options, on_start=begin)
+
+
+class _interrupts:  # noqa: N801 - a context manager reads as a verb
+    """Ctrl-C once: finish what is in flight. Twice: end at once."""
+
+    def __init__(self, handle: _Handle) -> None:
+        self._handle = handle
+        self._task: asyncio.Task[Any] | None = None
+
+    def __enter__(self) -> None:
+        self._task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        with suppress(NotImplementedError, RuntimeError):  # not in every kind of thread
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, self._interrupt)
+
+    def __exit__(self, *exception: object) -> None:
+        loop = asyncio.get_running_loop()
+        with suppress(NotImplementedError, RuntimeError):
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+    def _interrupt(self) -> None:
+        if not self._handle.stopped:
+            err().print("\nStopping: calls in flight will finish. Ctrl-C again ends at once.")
+            self._handle.stop()
+        elif self._task is not None:
+            self._task.cancel()
+
+
+async def _tell_lost_calls(
+    workspace: Workspace, experiment: ExperimentView, console: Console
+) -> None:
+    jobs = await workspace.services.experiments.jobs(experiment.id)
+    lost = [job for job in jobs if job.status == "lost"]
+    if lost and jobs[-2:-1] == lost[-1:]:
+        console.print(
+            f"The last process was cut off: up to {lost[-1].concurrency} calls in flight then may "
+            "have been charged and are not on the ledger."
+        )
+
+
+async def _conclude(
+    workspace: Workspace, experiment: ExperimentView, report: ExecutionReport, console: Console
+) -> CarriedOut:
+    services, actor = workspace.services, workspace.actor
+    run_ids = [run.id for run in experiment.runs]
+    totals_by_run = await services.generations.totals(run_ids)
+    totals = [totals_by_run[run_id] for run_id in run_ids]
+    done = sum(sum(total.by_status.values()) for total in totals)
+    if report.fatal is not None:
+        _tell_fatal(report.fatal, experiment, console)
+        return CarriedOut(experiment, ExitCode.USAGE, totals)
+    await score_all(services, actor, experiment)
+    if done < experiment.wanted:
+        left = experiment.wanted - done
+        console.print(
+            f"Stopped with {left} of {experiment.wanted} cells open. "
+            f"Go on with: workbench resume {experiment.number}"
+        )
+        return CarriedOut(experiment, ExitCode.STOPPED, totals)
+    if experiment.status == "open":
+        await services.experiments.set_status(actor, experiment, "completed")
+        experiment = await services.experiments.by_id(experiment.id)
+    comparisons = await compare_all(services, actor, experiment)
+    failed = done - sum(
+        total.by_status.get("completed", 0) + total.by_status.get("refused", 0) for total in totals
+    )
+    code = ExitCode.CELLS_FAILED if failed else ExitCode.DONE
+    if failed:
+        console.print(
+            f"{failed} cells failed. Look: workbench show {escape(experiment.runs[0].name)} "
+            f"--failed. Try them again: workbench resume {experiment.number} --retry-failed"
+        )
+    return CarriedOut(experiment, code, totals, comparisons)
+
+
+def _fact(parameter: str | None) -> str:
+    """Return what `models set --parameter` needs so that the refused parameter is not sent again."""
+    if parameter == "max_tokens":
+        return "max_tokens=wire:max_completion_tokens"
+    return f"{parameter or 'NAME'}=unsupported"
+
+
+_REMEDIES = {
+    "authentication": "Set the endpoint's key ({key} in the environment or in .env), then: {go}",
+    "unknown_model": "Check the model's name with `workbench models probe {model}`, then: {go}",
+    "endpoint_unreachable": "Start the server or correct its address ({url}), then: {go}",
+    "parameter_not_supported": (
+        "Tell the catalog: workbench models set {model} --parameter {fact}\nthen: {go}"
+    ),
+    "bad_request": "Look at the request that was refused: workbench show {run} --failed",
+}
+
+
+def _tell_fatal(fatal: FatalError, experiment: ExperimentView, console: Console) -> None:
+    """Say what stopped the run and what to do about it."""
+    model = fatal.run.model or ""
+    variables = {"openai": ("OPENAI_API_KEY", "OPENAI_BASE_URL"), "ollama": ("", "OLLAMA_HOST")}
+    prefix = f"WORKBENCH_ENDPOINT_{fatal.endpoint.upper()}"
+    key, url = variables.get(fatal.endpoint, (f"{prefix}_API_KEY", f"{prefix}_BASE_URL"))
+    console.print(f"[bold red]Stopped:[/] {escape(fatal.message)}")
+    remedy = _REMEDIES.get(fatal.code, "Then: {go}")
+    console.print(
+        escape(
+            remedy.format(
+                key=key,
+                url=url,
+                model=model,
+                run=fatal.run.name,
+                fact=_fact(fatal.parameter),
+                go=f"workbench resume {experiment.number}",
+            )
+        )
+    )
+    console.print("[dim]Nothing was marked done; the open cells are kept.[/]")

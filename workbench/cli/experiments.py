@@ -1,0 +1,162 @@
+"""`workbench experiments`: what was asked, how far it is, stop it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from app.core.errors import Conflict
+from app.schemas.experiments import ExperimentView
+from app.schemas.generations import RunTotals
+from workbench.cli.context import Workspace, command, open_workspace, out
+from workbench.cli.run import Format
+from workbench.reports.text import comparison_text
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Experiments: list, show, cancel.", no_args_is_help=True)
+
+FormatOption = Annotated[Format, typer.Option("--format", help="text or json.")]
+
+
+@app.command("list")
+@command
+async def list_(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 20,
+    format_: FormatOption = "text",
+) -> None:
+    """List the newest experiments."""
+    async with open_workspace() as workspace:
+        experiments = await workspace.services.experiments.list(limit=limit)
+        totals = await _totals(workspace, experiments)
+        if format_ == "json":
+            print(json.dumps([_json(e, totals[e.number]) for e in experiments], indent=2))
+            return
+        if not experiments:
+            out().print("No experiment yet. Start one: workbench run --help")
+            return
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        for title in ("experiment", "dataset", "runs", "done", "failed", "status", "created"):
+            table.add_column(title, overflow="fold")
+        for experiment in experiments:
+            done, failed = _done(totals[experiment.number])
+            name = f" {escape(experiment.name)}" if experiment.name else ""
+            table.add_row(
+                f"{experiment.number}{name}",
+                escape(experiment.dataset),
+                str(len(experiment.runs)),
+                f"{done}/{experiment.wanted}",
+                str(failed) if failed else "",
+                experiment.status,
+                experiment.created_at.strftime("%Y-%m-%d %H:%M UTC"),
+            )
+        out().print(table)
+
+
+@app.command()
+@command
+async def show(
+    experiment: Annotated[str, typer.Argument(help="Its number, or latest.")] = "latest",
+    format_: FormatOption = "text",
+) -> None:
+    """Show one experiment: its runs, how far they are, the stored comparisons."""
+    async with open_workspace() as workspace:
+        services = workspace.services
+        found = await services.experiments.get(experiment)
+        totals = (await _totals(workspace, [found]))[found.number]
+        comparisons = await services.comparisons.of_runs([run.id for run in found.runs])
+        newest = {
+            (c.baseline_run_id, c.candidate_run_id, c.scorer_id): c for c in comparisons[::-1]
+        }
+        if format_ == "json":
+            shape = _json(found, totals)
+            shape["comparisons"] = [c.result for c in newest.values()]
+            jobs = await services.experiments.jobs(found.id)
+            shape["jobs"] = [job.model_dump(mode="json") for job in jobs]
+            print(json.dumps(shape, indent=2))
+            return
+        console = out()
+        name = f" {escape(found.name)}" if found.name else ""
+        console.print(
+            f"[bold]Experiment {found.number}[/]{name}: {found.status}, {escape(found.dataset)}, "
+            f"{found.example_count} examples × {found.repetitions}"
+        )
+        for run, total in zip(found.runs, totals, strict=True):
+            counts = ", ".join(f"{n} {status}" for status, n in total.by_status.items())
+            cost = "" if total.cost is None else f", ${total.cost:.4f}"
+            mark = " [yellow](simulated)[/]" if run.simulated else ""
+            console.print(f"  {escape(run.name)}{mark}: {counts or 'nothing yet'}{cost}")
+            if total.by_error:
+                errors = ", ".join(f"{code} {n}" for code, n in sorted(total.by_error.items()))
+                console.print(f"    errors: {errors}")
+        for comparison in newest.values():
+            console.print()
+            console.print(comparison_text(comparison.result))
+        if found.status == "open":
+            console.print(f"\nGo on with: workbench resume {found.number}")
+
+
+@app.command()
+@command
+async def cancel(
+    experiment: Annotated[str, typer.Argument(help="Its number.")],
+) -> None:
+    """Stop an experiment for good: a process at work on it finishes its calls and ends."""
+    async with open_workspace() as workspace:
+        found = await workspace.services.experiments.get(experiment)
+        if found.status != "open":
+            raise Conflict(f"Experiment {found.number} is {found.status} already.")
+        await workspace.services.experiments.set_status(workspace.actor, found, "cancelled")
+        out().print(f"Experiment {found.number} is cancelled; its outcomes stay.")
+
+
+async def _totals(
+    workspace: Workspace, experiments: Sequence[ExperimentView]
+) -> dict[int, list[RunTotals]]:
+    ids = [run.id for experiment in experiments for run in experiment.runs]
+    totals = await workspace.services.generations.totals(ids)
+    return {e.number: [totals[run.id] for run in e.runs] for e in experiments}
+
+
+def _done(totals: list[RunTotals]) -> tuple[int, int]:
+    done = sum(sum(total.by_status.values()) for total in totals)
+    good = sum(
+        total.by_status.get("completed", 0) + total.by_status.get("refused", 0) for total in totals
+    )
+    return done, done - good
+
+
+def _json(experiment: ExperimentView, totals: list[RunTotals]) -> dict[str, object]:
+    return {
+        "experiment": experiment.number,
+        "id": str(experiment.id),
+        "name": experiment.name,
+        "dataset": experiment.dataset,
+        "status": experiment.status,
+        "wanted": experiment.wanted,
+        "created_at": experiment.created_at.isoformat(),
+        "created_by": experiment.created_by,
+        "spec": experiment.spec,
+        "runs": [
+            {
+                "name": run.name,
+                "id": str(run.id),
+                "prompt": run.prompt,
+                "model": run.model,
+                "simulated": run.simulated,
+                "counts": total.by_status,
+                "errors": total.by_error,
+                "input_tokens": total.input_tokens,
+                "output_tokens": total.output_tokens,
+                "cost": None if total.cost is None else float(total.cost),
+                "unpriced": total.unpriced,
+                "reopened": total.reopened,
+            }
+            for run, total in zip(experiment.runs, totals, strict=True)
+        ],
+    }

@@ -1,0 +1,187 @@
+"""`workbench runs`: list, show, and bring in outputs that were made elsewhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from app.schemas.experiments import RunView
+from app.schemas.generations import RunTotals
+from app.schemas.names import parse_reference
+from app.schemas.scores import ScoredCell
+from workbench.cli.context import command, open_workspace, out
+from workbench.cli.run import Format
+from workbench.workspace.recorded_outputs import OutputColumns, read_recorded_outputs
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Runs: list, show, import outputs made elsewhere.", no_args_is_help=True)
+
+FormatOption = Annotated[Format, typer.Option("--format", help="text or json.")]
+
+
+@app.command("list")
+@command
+async def list_(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 30,
+    format_: FormatOption = "text",
+) -> None:
+    """List the newest runs."""
+    async with open_workspace() as workspace:
+        runs = await workspace.services.experiments.runs(limit=limit)
+        totals = await workspace.services.generations.totals([run.id for run in runs])
+        if format_ == "json":
+            print(json.dumps([_json(run, totals[run.id]) for run in runs], indent=2))
+            return
+        if not runs:
+            out().print("No run yet. Start one: workbench run --help")
+            return
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        for title in ("run", "dataset", "outcomes", "cost", "created"):
+            table.add_column(title, overflow="fold")
+        for run in runs:
+            total = totals[run.id]
+            mark = " (simulated)" if run.simulated else ""
+            mark = " (imported)" if run.origin == "imported" else mark
+            table.add_row(
+                escape(run.name) + mark,
+                escape(run.dataset),
+                _counts(total),
+                "unknown" if total.cost is None else f"${total.cost:.4f}",
+                run.created_at.strftime("%Y-%m-%d %H:%M UTC"),
+            )
+        out().print(table)
+
+
+@app.command()
+@command
+async def show(
+    run: Annotated[str, typer.Argument(help="Its name, a unique beginning of it, or latest.")],
+    format_: FormatOption = "text",
+) -> None:
+    """Show one run: what ran, sums, errors, what the provider called the model, its scores."""
+    async with open_workspace() as workspace:
+        services = workspace.services
+        found = await services.experiments.run(run)
+        total = (await services.generations.totals([found.id]))[found.id]
+        reported = await services.generations.reported(found.id)
+        scorers = await services.scores.scorers_of(found.id)
+        means = {s.name: _mean(await services.scores.cells(found.id, s.id)) for s in scorers}
+        if format_ == "json":
+            shape = _json(found, total)
+            shape["reported"] = [{"model": m, "fingerprint": f, "count": n} for m, f, n in reported]
+            shape["scores"] = {
+                name: {"mean": mean, "n_scored": n, "n_correct": n_correct}
+                for name, (mean, n, n_correct) in means.items()
+            }
+            print(json.dumps(shape, indent=2))
+            return
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+        rows = {
+            "run": found.name + (" (simulated)" if found.simulated else ""),
+            "origin": found.origin + (f" from {found.source}" if found.source else ""),
+            "dataset": found.dataset,
+            "prompt": found.prompt or "unknown",
+            "model": found.model or "unknown",
+            "outcomes": _counts(total),
+            "errors": ", ".join(f"{c} {n}" for c, n in sorted(total.by_error.items())) or "none",
+            "tokens": f"{total.input_tokens:,} in, {total.output_tokens:,} out",
+            "cost": "unknown" if total.cost is None else f"${total.cost:.6f}",
+            "reported as": "; ".join(f"{m or '?'} {f or ''} × {n}" for m, f, n in reported),
+        }
+        for name, value in rows.items():
+            table.add_row(name, escape(value))
+        for name, (mean, n, n_correct) in means.items():
+            told = "no score" if mean is None else f"{mean:.4f} over {n:,}"
+            correct = "" if n_correct is None else f" ({n_correct:,} correct)"
+            table.add_row(name, told + correct)
+        out().print(table)
+
+
+@app.command("import")
+@command
+async def import_(
+    file: Annotated[Path, typer.Argument(help="CSV, JSONL, JSON or Parquet, a row an output.")],
+    dataset: Annotated[str, typer.Option(help="The dataset version, as in gsm8k@1.")],
+    match: Annotated[
+        str, typer.Option(help="The field that finds the example: its key or an input's value.")
+    ],
+    output: Annotated[str, typer.Option(help="The field with the output; dotted paths allowed.")],
+    name: Annotated[
+        str | None, typer.Option(help="The run's name (default: the output's).")
+    ] = None,
+    latency_ms: Annotated[str | None, typer.Option(help="Field: latency in milliseconds.")] = None,
+    input_tokens: Annotated[str | None, typer.Option(help="Field: tokens in.")] = None,
+    output_tokens: Annotated[str | None, typer.Option(help="Field: tokens out.")] = None,
+    cost: Annotated[str | None, typer.Option(help="Field: cost in US dollars.")] = None,
+    format_: FormatOption = "text",
+) -> None:
+    """Bring in recorded outputs as a run, to be scored and compared like any other."""
+    async with open_workspace() as workspace:
+        services = workspace.services
+        version = await services.datasets.get(parse_reference(dataset, noun="dataset"))
+        columns = OutputColumns(
+            match=match,
+            output=output,
+            latency_ms=latency_ms,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            cost=cost,
+        )
+        recorded = await read_recorded_outputs(services, version, file, columns)
+        run = await services.experiments.import_run(
+            workspace.actor,
+            version,
+            name=name or output.rpartition(".")[0] or output,
+            source=file.name,
+            outputs=recorded.outputs,
+        )
+        if format_ == "json":
+            total = (await services.generations.totals([run.id]))[run.id]
+            print(json.dumps(_json(run, total), indent=2))
+            return
+        console = out()
+        console.print(f"Run {escape(run.name)}: {escape(recorded.summary)}")
+        console.print(f"Score it: workbench score {escape(run.name)} --scorer exact_match")
+
+
+def _mean(cells: Sequence[ScoredCell]) -> tuple[float | None, int, int | None]:
+    """Return mean, number of scored cells, and of correct ones for a pass or fail scorer."""
+    scored = [cell.value for cell in cells if cell.value is not None]
+    if not scored:
+        return None, 0, None
+    binary = set(scored) <= {0.0, 1.0}
+    return sum(scored) / len(scored), len(scored), int(sum(scored)) if binary else None
+
+
+def _counts(total: RunTotals) -> str:
+    return ", ".join(f"{n} {status}" for status, n in total.by_status.items()) or "none yet"
+
+
+def _json(run: RunView, total: RunTotals) -> dict[str, object]:
+    return {
+        "name": run.name,
+        "id": str(run.id),
+        "origin": run.origin,
+        "simulated": run.simulated,
+        "experiment": run.experiment_number,
+        "dataset": run.dataset,
+        "prompt": run.prompt,
+        "model": run.model,
+        "source": run.source,
+        "counts": total.by_status,
+        "errors": total.by_error,
+        "input_tokens": total.input_tokens,
+        "output_tokens": total.output_tokens,
+        "cost": None if total.cost is None else float(total.cost),
+        "unpriced": total.unpriced,
+        "reopened": total.reopened,
+        "created_at": run.created_at.isoformat(),
+        "created_by": run.created_by,
+    }

@@ -1,0 +1,47 @@
+"""`workbench score`: score stored outputs, without calling a model."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from workbench.cli.context import command, open_workspace, out
+from workbench.runner.scoring import score_run
+from workbench.scorers import parse_scorer
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Score the stored outputs of a run; no model is called.")
+
+
+@app.command()
+@command
+async def score(
+    run: Annotated[str, typer.Argument(help="Its name, a unique beginning of it, or latest.")],
+    scorer: Annotated[
+        list[str], typer.Option(help="As in numeric_answer or json_field:path=total.")
+    ],
+) -> None:
+    """Score the stored outputs of a run; what was scored before stays as it is."""
+    async with open_workspace() as workspace:
+        services = workspace.services
+        found = await services.experiments.run(run)
+        rules = [parse_scorer(text) for text in scorer]
+        views = await score_run(services, workspace.actor, found, rules)
+        for view in views:
+            cells = await services.scores.cells(found.id, view.id)
+            values = [cell.value for cell in cells if cell.value is not None]
+            without = {
+                status: sum(cell.status == status for cell in cells)
+                for status in sorted({cell.status for cell in cells} - {"scored"})
+            }
+            told = "no score"
+            if values and set(values) <= {0.0, 1.0}:
+                share = sum(values) / len(values)
+                told = f"{sum(values):,.0f} of {len(values):,} correct ({100 * share:.1f} %)"
+            elif values:
+                told = f"mean {sum(values) / len(values):.4f} over {len(values):,}"
+            rest = "".join(f", {count} {status}" for status, count in without.items())
+            out().print(f"{escape(found.name)} · {view.name} v{view.version}: {told}{rest}")

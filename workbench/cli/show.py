@@ -1,0 +1,126 @@
+"""`workbench show`: the stories of single generations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.rule import Rule
+from rich.text import Text
+
+from app.schemas.generations import AttemptView, GenerationView
+from app.schemas.scores import ScoreView
+from workbench.cli.context import command, open_workspace, out
+from workbench.cli.run import Format
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Show generations of a run: request, answer, scores, errors, attempts.")
+
+_FAILED = ("failed", "incomplete", "abandoned", "cancelled")
+
+
+@app.command()
+@command
+async def show(
+    run: Annotated[str, typer.Argument(help="Its name, a unique beginning of it, or latest.")],
+    failed: Annotated[bool, typer.Option("--failed", help="Only cells without an answer.")] = False,
+    key: Annotated[str | None, typer.Option(help="Only this example.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 5,
+    format_: Annotated[Format, typer.Option("--format", help="text or json.")] = "text",
+) -> None:
+    """Show generations: rendered request, answer, expected output, scores, error, attempts."""
+    async with open_workspace() as workspace:
+        services = workspace.services
+        found = await services.experiments.run(run)
+        stories = await services.generations.stories(
+            found.id, key=key, statuses=_FAILED if failed else (), limit=limit
+        )
+        told = []
+        for story in stories:
+            scores = await services.scores.of_generation(story.id)
+            attempts = await services.generations.attempts(story.id)
+            told.append((story, scores, attempts))
+        if format_ == "json":
+            print(json.dumps([_json(*parts) for parts in told], indent=2))
+            return
+        if not told:
+            out().print("No failed cell." if failed else "No such generation yet.")
+            return
+        console = out()
+        for story, scores, attempts in told:
+            _print(console, story, scores, attempts, simulated=found.simulated)
+
+
+def _json(
+    story: GenerationView, scores: Sequence[ScoreView], attempts: Sequence[AttemptView]
+) -> dict[str, Any]:
+    shape = story.model_dump(mode="json")
+    shape["scores"] = [score.model_dump(mode="json") for score in scores]
+    shape["attempts"] = [attempt.model_dump(mode="json") for attempt in attempts]
+    return shape
+
+
+def _print(
+    console: Console,
+    story: GenerationView,
+    scores: Sequence[ScoreView],
+    attempts: Sequence[AttemptView],
+    *,
+    simulated: bool,
+) -> None:
+    repetition = f" · repetition {story.repetition + 1}" if story.repetition else ""
+    console.print(Rule(Text(f"{story.key}{repetition} · {story.status}"), align="left"))
+    for message in (story.request or {}).get("messages", ()):
+        _part(console, message["role"], message.get("content"))
+    if story.output is not None:
+        label = "answer (simulated)" if simulated else "answer"
+        _part(console, label, story.output.get("content") or story.output)
+    _part(console, "expected", story.expected_output)
+    for score in scores:
+        value = "" if score.value is None else f" {score.value:g}"
+        _part(console, score.scorer, f"{score.status}{value}: {score.explanation or ''}")
+    if story.error_code:
+        told = (story.error or {}).get("message", "")
+        _part(console, "error", f"{story.error_code}: {told}")
+        if body := (story.error or {}).get("body"):
+            _part(console, "reply", body)
+    _part(console, "facts", _facts(story))
+    if len(attempts) > 1 or story.error_code:
+        for attempt in attempts:
+            wait = (
+                ""
+                if attempt.retry_after_s is None
+                else f", told to wait {attempt.retry_after_s:g} s"
+            )
+            _part(
+                console,
+                f"attempt {attempt.number}",
+                f"{attempt.started_at:%H:%M:%S} {attempt.outcome} after {attempt.latency_ms:.0f} ms"
+                f"{wait}",
+            )
+    console.print()
+
+
+def _part(console: Console, label: str, value: object) -> None:
+    if value is None:
+        return
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    console.print(Text.assemble((f"{label}: ", "bold cyan"), text))
+
+
+def _facts(story: GenerationView) -> str:
+    cost = "cost unknown" if story.cost is None else f"${story.cost:.6f}"
+    tokens = "tokens unreported"
+    if story.input_tokens is not None:
+        tokens = f"{story.input_tokens} tokens in, {story.output_tokens} out ({story.usage_source})"
+    latency = "" if story.latency_ms is None else f", {story.latency_ms:.0f} ms"
+    applied = json.dumps(story.applied_parameters or {})
+    left_out = (
+        f", left out {json.dumps(story.left_out_parameters)}" if story.left_out_parameters else ""
+    )
+    who = f"{story.prompt or 'unknown prompt'} on {story.model or 'unknown model'}"
+    return f"{who}; {tokens}, {cost}{latency}; sent {applied}{left_out}"

@@ -1,0 +1,108 @@
+"""`workbench variants`: prompt version + model version + parameters, and where each came from."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from app.schemas.variants import VariantView
+from workbench.cli.context import command, open_workspace, out
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Variants: list, show.", no_args_is_help=True)
+
+FormatOption = Annotated[Literal["text", "json"], typer.Option("--format", help="text or json.")]
+
+_LAYERS = {
+    "request": "experiment",
+    "prompt": "prompt version",
+    "model": "model version",
+    "house": "house default",
+}
+
+
+@app.command("list")
+@command
+async def list_(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 20,
+    format_: FormatOption = "text",
+) -> None:
+    """List the newest variants."""
+    async with open_workspace() as workspace:
+        variants = await workspace.services.variants.list(limit=limit)
+    if format_ == "json":
+        print(json.dumps([_json(variant) for variant in variants], indent=2))
+        return
+    if not variants:
+        out().print("No variant yet: an experiment makes them. See workbench run --help")
+        return
+    table = _table("variant", "prompt", "model", "parameters asked for")
+    for variant in variants:
+        asked = " ".join(f"{name}={value}" for name, value in variant.asked.items())
+        table.add_row(
+            variant.short_hash, escape(variant.prompt), escape(variant.model), escape(asked)
+        )
+    out().print(table)
+
+
+@app.command()
+@command
+async def show(
+    variant: Annotated[str, typer.Argument(help="The beginning of its hash, or its id.")],
+    format_: FormatOption = "text",
+) -> None:
+    """Show one variant: which layer each parameter came from, what is sent and what is not."""
+    async with open_workspace() as workspace:
+        found = await workspace.services.variants.get(variant)
+    if format_ == "json":
+        print(json.dumps(_json(found), indent=2))
+        return
+    console = out()
+    console.print(f"[bold]{found.short_hash}[/]  {escape(found.prompt)} + {escape(found.model)}")
+    console.print(f"[dim]{found.content_hash}, {found.created_at:%Y-%m-%d %H:%M} UTC[/]\n")
+    table = _table("parameter", "asked for", "by", "sent")
+    sent = _sent(found)
+    for name, value in found.asked.items():
+        table.add_row(
+            escape(name),
+            escape(str(value)),
+            _LAYERS[found.sources[name]],
+            escape(sent[name]),
+        )
+    console.print(table)
+    console.print(
+        "[dim]The first layer that names a parameter wins: experiment, prompt version, model "
+        "version, house default.[/]"
+    )
+    for name, why in found.refused.items():
+        told = f"{name} was asked for by the experiment: {why}."
+        console.print(f"[bold red]Cannot run:[/] {escape(told)}")
+
+
+def _sent(variant: VariantView) -> dict[str, str]:
+    """For each parameter what reaches the provider, or why it does not."""
+    kept = [name for name in variant.asked if name not in variant.left_out]
+    # `applied` has the same values in the same order, under the provider's names.
+    wires = dict(zip(kept, variant.applied, strict=True))
+    return {
+        name: f"no: {variant.left_out[name]}"
+        if name in variant.left_out
+        else ("yes" if wires[name] == name else f"yes, as {wires[name]}")
+        for name in variant.asked
+    }
+
+
+def _json(variant: VariantView) -> dict[str, Any]:
+    return {**variant.model_dump(mode="json"), "refused": variant.refused}
+
+
+def _table(*titles: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    return table

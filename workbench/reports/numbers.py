@@ -1,0 +1,87 @@
+"""Numbers as people read them, the same in every report. Missing is said, never shown as 0."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = [
+    "difference_text",
+    "mean_text",
+    "milliseconds",
+    "money",
+    "percent",
+    "points",
+    "ratio_text",
+    "statuses_text",
+]
+
+_MINUS = "\N{MINUS SIGN}"
+
+
+def percent(value: float) -> str:
+    """0.7425 is `74.2 %`."""
+    return f"{100 * value:.1f} %"
+
+
+def points(value: float) -> str:
+    """A difference of rates with its sign: 0.06 is `+6.0`."""
+    return _signed(100 * value, 1)
+
+
+def _signed(value: float, digits: int) -> str:
+    rounded = round(value, digits)
+    sign = "+" if rounded > 0 else _MINUS if rounded < 0 else "±"
+    return f"{sign}{abs(rounded):,.{digits}f}"
+
+
+def mean_text(side: Mapping[str, Any]) -> str:
+    """`74.2 % (141 of 190; 95 % CI 67.5 to 80.0)`, or `no score`."""
+    if side["mean"] is None:
+        return "no score"
+    parts = []
+    if side["n_correct"] is not None:
+        parts.append(f"{side['n_correct']:,} of {side['n_scored']:,}")
+    if side["interval"] is not None:
+        low, high = side["interval"]
+        parts.append(f"95 % CI {100 * low:.1f} to {100 * high:.1f}")
+    return f"{percent(side['mean'])} ({'; '.join(parts)})" if parts else percent(side["mean"])
+
+
+def difference_text(result: Mapping[str, Any]) -> str:
+    """`+6.0 points (95 % CI +2.6 to +9.7)`; empty without pairs."""
+    difference = result["difference"]
+    if difference is None:
+        return ""
+    level = f"{100 * difference['level']:.3g}"
+    return (
+        f"{points(difference['estimate'])} points "
+        f"({level} % CI {points(difference['low'])} to {points(difference['high'])})"
+    )
+
+
+def statuses_text(side: Mapping[str, Any]) -> str:
+    """`198 scored, 2 failed`."""
+    return ", ".join(f"{count:,} {name}" for name, count in side["statuses"].items()) or "none"
+
+
+def money(value: float) -> str:
+    """US dollars with three significant digits."""
+    if value == 0:
+        return "$0"
+    return f"${value:.2f}" if value >= 1 else f"${value:.3g}"
+
+
+def ratio_text(ratio: Mapping[str, Any] | None) -> str:
+    """`1.30 × (95 % CI 1.21 to 1.40)`."""
+    if ratio is None:
+        return ""
+    return f"{ratio['estimate']:.2f} × (95 % CI {ratio['low']:.2f} to {ratio['high']:.2f})"
+
+
+def milliseconds(value: float, *, signed: bool = False) -> str:
+    """Milliseconds below a second, seconds above."""
+    seconds = abs(value) >= 1000
+    number, unit = (value / 1000, "s") if seconds else (value, "ms")
+    digits = 1 if seconds else 0
+    return f"{_signed(number, digits) if signed else f'{number:,.{digits}f}'} {unit}"
