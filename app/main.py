@@ -13,26 +13,31 @@ from fastapi import FastAPI
 
 from app.api import health, models, prompts
 from app.api.errors import add_error_handlers
+from app.api.request_id import RequestIds
 from app.bootstrap import open_services
 from app.core.errors import ConfigurationError
+from app.core.logging import create_logger
 from app.core.settings import Settings
+from app.database import Database
 from app.database.schema import schema_status
+from app.services.builtin_prompts import register_builtin_prompts
 
 __all__ = ["create_app"]
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Build the application; its start compares the schema and refuses a wrong one."""
+    """Build the application.
+
+    Its start refuses a database that does not answer or has another schema, and registers
+    the built-in prompts.
+    """
+    logger = create_logger(settings.log_level)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_services(settings) as services:
-            status = await schema_status(services.database)
-            if not status.up_to_date:
-                raise ConfigurationError(
-                    f"The database's schema is at {status.current or 'none'}; this version "
-                    f"needs {status.head}. Run `workbench db upgrade`."
-                )
+            await _check_schema(services.database)
+            await register_builtin_prompts(services.prompts)
             app.state.services = services
             yield
 
@@ -42,8 +47,19 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         telemetry={"tracing": False},
     )
-    add_error_handlers(app)
+    add_error_handlers(app, logger)
+    app.add_middleware(RequestIds, logger=logger)
     app.include_router(health.router)
     app.include_router(prompts.router)
     app.include_router(models.router)
     return app
+
+
+async def _check_schema(database: Database) -> None:
+    await database.ping()
+    status = await schema_status(database)
+    if not status.up_to_date:
+        raise ConfigurationError(
+            f"The database's schema is at {status.current or 'none'}; this version "
+            f"needs {status.head}. Run `workbench db upgrade`."
+        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -10,10 +12,12 @@ from starlette.exceptions import HTTPException
 from app.core import errors
 from app.core.hashing import JSON
 from app.core.ids import new_id
+from app.core.logging import Logger
+from app.database import DatabaseError
 
-__all__ = ["add_error_handlers"]
+__all__ = ["add_error_handlers", "problem"]
 
-_STATUS: dict[type[errors.WorkbenchError], int] = {
+_STATUS: Mapping[type[errors.WorkbenchError], int] = {
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.Invalid: 422,
@@ -21,37 +25,56 @@ _STATUS: dict[type[errors.WorkbenchError], int] = {
     errors.Unavailable: 503,
     errors.ConfigurationError: 500,
 }
+# What went wrong here tells paths, addresses and settings: its text is for the log only.
+_PUBLIC_DETAIL = {
+    500: "The server is not configured correctly.",
+    503: "The server cannot answer at the moment; try again later.",
+}
+_HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
-def add_error_handlers(app: FastAPI) -> None:
-    """Install the handlers: expected errors, invalid requests, unknown routes, everything else."""
+def add_error_handlers(app: FastAPI, logger: Logger) -> None:
+    """Install the handlers: expected errors, a database that fails, invalid requests and routes.
+
+    What nobody expected is the matter of `RequestIds`.
+    """
 
     @app.exception_handler(errors.WorkbenchError)
     async def expected(request: Request, error: errors.WorkbenchError) -> JSONResponse:
         status = next((s for kind, s in _STATUS.items() if isinstance(error, kind)), 500)
-        # A configuration error may tell paths and settings: its text is for the log only.
-        detail = error.message if status != 500 else "The server is not configured correctly."
-        return _problem(request, status, error.code, detail, path=error.path)
+        if status >= 500:
+            logger.error(error.code, detail=error.message, path=request.url.path)
+        detail = _PUBLIC_DETAIL.get(status, error.message)
+        return problem(request, status, error.code, detail, path=error.path)
+
+    @app.exception_handler(DatabaseError)
+    @app.exception_handler(OSError)
+    async def unavailable(request: Request, error: Exception) -> JSONResponse:
+        logger.error("unavailable", path=request.url.path, exc_info=error)
+        return problem(request, 503, "unavailable", _PUBLIC_DETAIL[503])
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        return _problem(request, 422, "invalid", f"{where}: {first['msg']}", path=where)
+        return problem(request, 422, "invalid", f"{where}: {first['msg']}", path=where)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
-        code = "not_found" if error.status_code == 404 else "http_error"
-        return _problem(request, error.status_code, code, str(error.detail))
-
-    @app.exception_handler(Exception)
-    async def unexpected(request: Request, error: Exception) -> JSONResponse:
-        return _problem(request, 500, "internal", "Something went wrong on our side.")
+        code = _HTTP_CODES.get(error.status_code, "http_error")
+        return problem(request, error.status_code, code, error.detail, headers=error.headers)
 
 
-def _problem(
-    request: Request, status: int, code: str, detail: str, *, path: str | None = None
+def problem(
+    request: Request,
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    path: str | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
+    """Return the one shape of every error; `path` names the field that is wrong."""
     request_id = getattr(request.state, "request_id", None) or str(new_id())
     body: dict[str, JSON] = {
         "type": f"urn:workbench:problem:{code}",
@@ -63,8 +86,5 @@ def _problem(
     if path:
         body["path"] = path
     return JSONResponse(
-        body,
-        status_code=status,
-        media_type="application/problem+json",
-        headers={"x-request-id": request_id},
+        body, status_code=status, media_type="application/problem+json", headers=headers
     )

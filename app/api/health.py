@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from app.api.dependencies import ServicesDependency
-from app.core.errors import Unavailable
+from app.core.errors import ConfigurationError, Unavailable
 from app.database.schema import schema_status
 
 __all__ = ["router"]
@@ -36,7 +36,10 @@ async def live() -> Health:
 async def ready(services: ServicesDependency) -> Readiness:
     """The database answers and has the schema that this version needs; else 503."""
     await services.database.ping()
-    status = await schema_status(services.database)
+    try:
+        status = await schema_status(services.database)
+    except ConfigurationError as error:  # a newer version has upgraded the database
+        raise Unavailable(error.message) from error
     if not status.up_to_date or status.current is None:
         raise Unavailable(
             f"The database's schema is at {status.current or 'none'}; {status.head} is needed."

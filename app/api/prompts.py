@@ -1,8 +1,10 @@
-"""Reading the prompt registry."""
+"""Reading the prompt registry. A name may be `name` or `team/name`."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Path
 
 from app.api.dependencies import ServicesDependency
 from app.schemas.names import Reference
@@ -12,6 +14,8 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/api/prompts", tags=["prompts"])
 
+Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
+
 
 @router.get("")
 async def list_prompts(services: ServicesDependency) -> list[PromptSummary]:
@@ -20,12 +24,12 @@ async def list_prompts(services: ServicesDependency) -> list[PromptSummary]:
 
 
 @router.get("/{name:path}/versions/{number}")
-async def get_version(name: str, number: int, services: ServicesDependency) -> PromptVersionView:
+async def get_version(name: str, number: Number, services: ServicesDependency) -> PromptVersionView:
     """One version, whole."""
     return await services.prompts.get(Reference(name, number=number))
 
 
 @router.get("/{name:path}/versions")
 async def list_versions(name: str, services: ServicesDependency) -> list[PromptVersionView]:
-    """The versions of one prompt, oldest first; empty for an unknown prompt."""
+    """The versions of one prompt, oldest first."""
     return await services.prompts.versions(name)

@@ -120,13 +120,10 @@ class ModelFacts(BaseModel):
     parameters: dict[ParameterName, ParameterFact] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _facts_fit_their_parameters(self) -> ModelFacts:
+    def _facts_are_possible(self) -> ModelFacts:
         for name, fact in self.parameters.items():
-            if name in fact.exclusive:
-                raise ValueError(f"{name} cannot exclude itself")
-            for value in (fact.fixed, fact.default):
-                if value is not None and (told := _misfit(name, value, self)):
-                    raise ValueError(f"{name} {told}")
+            if told := _impossible(name, fact, self):
+                raise ValueError(told)
         self._wire_names_are_distinct()
         return self
 
@@ -134,6 +131,24 @@ class ModelFacts(BaseModel):
         wires = [_wire(self, name) for name in PARAMETER_NAMES]
         if twice := sorted({wire for wire in wires if wires.count(wire) > 1}):
             raise ValueError(f"two parameters have the wire name {twice[0]}")
+
+
+def _impossible(name: str, fact: ParameterFact, facts: ModelFacts) -> str | None:
+    """Return why these facts cannot all hold; None if they can."""
+    if name in fact.exclusive:
+        return f"{name} cannot exclude itself"
+    if name in _BOUNDS:
+        low, high = _bounds(name, facts)
+        if low > high:
+            return f"no value of {name} lies within {_range((low, high))}"
+    if fact.fixed is not None and (told := _misfit(name, fact.fixed, facts)):
+        return f"the fixed value of {name} {told}"
+    if fact.default is None:
+        return None
+    # A default of max_tokens may be too large: `_limited` bounds it.
+    value = _limited(fact.default, facts) if name == "max_tokens" else fact.default
+    told = _misfit(name, value, facts)
+    return f"the default of {name} {told}" if told else None
 
 
 @dataclass(frozen=True)
@@ -206,8 +221,13 @@ def _wire(facts: ModelFacts, name: str) -> str:
 def _merge(
     request: Mapping[str, JSON], prompt: Mapping[str, JSON], facts: ModelFacts
 ) -> tuple[dict[str, JSON], dict[str, str]]:
-    model = {n: f.default for n, f in facts.parameters.items() if f.default is not None}
-    house = {**HOUSE_DEFAULTS, "max_tokens": _house_max_tokens(facts)}
+    model: dict[str, JSON] = {
+        name: fact.default for name, fact in facts.parameters.items() if fact.default is not None
+    }
+    house = dict(HOUSE_DEFAULTS)
+    for defaults in (model, house):
+        if "max_tokens" in defaults:
+            defaults["max_tokens"] = _limited(defaults["max_tokens"], facts)
     asked: dict[str, JSON] = {}
     sources: dict[str, str] = {}
     layers: tuple[tuple[str, Mapping[str, JSON]], ...] = (
@@ -225,11 +245,13 @@ def _merge(
     return {name: asked[name] for name in order}, {name: sources[name] for name in order}
 
 
-def _house_max_tokens(facts: ModelFacts) -> int:
-    """The house default, moved within the model version's bounds: it is a limit that nobody chose,
-    and without one an answer has no end."""
+def _limited(default: JSON, facts: ModelFacts) -> JSON:
+    """Move a default of max_tokens within the model version's bounds: nobody chose it, and without
+    a limit an answer has no end."""
+    if _wrong_kind("max_tokens", default) or not isinstance(default, (int, float)):
+        return default
     low, high = _bounds("max_tokens", facts)
-    return int(min(max(ASSUMED_MAX_OUTPUT_TOKENS, low), high))
+    return int(min(max(default, low), high))
 
 
 def _normal(name: str, value: JSON) -> JSON:
@@ -241,27 +263,28 @@ def _normal(name: str, value: JSON) -> JSON:
 
 def _misfit(name: str, value: JSON, facts: ModelFacts) -> str | None:
     """Return what is wrong with a value, as the rest of a sentence; None if it fits."""
+    wrong = _wrong_kind(name, value)
+    if wrong or name not in _BOUNDS or not isinstance(value, (int, float)):
+        return wrong
+    bounds = _bounds(name, facts)
+    if bounds[0] <= value <= bounds[1]:
+        return None
+    return f"= {_number(value)} is out of bounds: this model version takes {_range(bounds)}"
+
+
+def _wrong_kind(name: str, value: JSON) -> str | None:
     if name not in PARAMETER_NAMES:
         return _UNKNOWN
     if name == _STOP:
-        return (
-            None if _is_stop(value) else f"must be a text or a list of texts, not {_shown(value)}"
-        )
-    if name in _OTHERS:
+        wanted, fits = "a text or a list of texts", _is_stop(value)
+    elif name in _OTHERS:
         kind = _OTHERS[name]
-        wanted = "true or false" if kind is bool else "a text"
-        return None if isinstance(value, kind) else f"must be {wanted}, not {_shown(value)}"
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return f"must be a number, not {_shown(value)}"
-    if name in _INTEGERS and not _is_whole(value):
-        return f"must be a whole number, not {_shown(value)}"
-    low, high = _bounds(name, facts)
-    if not low <= value <= high:
-        return (
-            f"= {_number(value)} is out of bounds: "
-            f"this model version takes {_number(low)} to {_number(high)}"
-        )
-    return None
+        wanted, fits = "true or false" if kind is bool else "a text", isinstance(value, kind)
+    elif isinstance(value, bool) or not isinstance(value, (int, float)):
+        wanted, fits = "a number", False
+    else:
+        wanted, fits = "a whole number", name not in _INTEGERS or _is_whole(value)
+    return None if fits else f"must be {wanted}, not {_shown(value)}"
 
 
 def _is_stop(value: JSON) -> bool:
@@ -284,6 +307,10 @@ def _number(value: float) -> str:
     if isinstance(value, int) or not math.isfinite(value) or not value.is_integer():
         return str(value)
     return str(int(value))
+
+
+def _range(bounds: tuple[float, float]) -> str:
+    return f"{_number(bounds[0])} to {_number(bounds[1])}"
 
 
 def _bounds(name: str, facts: ModelFacts) -> tuple[float, float]:

@@ -28,7 +28,7 @@ _ANNOUNCED = (
     r"|access[-_]?token|refresh[-_]?token)\b[\"']?\s*[:=]\s*[\"']?(?:bearer\s+|basic\s+)?)"
     r"[^\s\"',;&}<]+)"
 )
-_BEARER = r"(?i:(?P<scheme>\b(?:bearer|basic)\s+)[\w.~+/*=-]{8,})"
+_BEARER = r"(?i:(?P<scheme>\bbearer\s+)[\w.~+/*=-]{8,})"
 _USERINFO = r"(?P<url>\b[a-z][a-z0-9+.-]{1,20}://)[^\s/@\"']+@"
 _SHAPED = (
     r"\b(?:sk|pk|rk|gsk|hf|ghp|gho|ghs|glpat|xox[abp]|r8|pplx|nvapi|xai)[-_][\w*.-]{6,}"

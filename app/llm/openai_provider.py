@@ -9,7 +9,7 @@ guard and with its retries off.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import closing
 
 import httpx2
@@ -19,6 +19,7 @@ from yarl import URL
 
 from app.core.clock import Clock
 from app.core.settings import EndpointSettings
+from app.llm.answers import malformed
 from app.llm.errors import AuthenticationFailed, LLMError, MalformedResponse
 from app.llm.http_errors import ErrorContext, error_from_status
 from app.llm.openai_wire import StreamReader, encode_request, read_completion
@@ -35,7 +36,7 @@ from app.llm.transport import (
 )
 from app.llm.types import LLMRequest, StreamEvent
 
-__all__ = ["OpenAIProvider"]
+__all__ = ["OpenAIProvider", "SDKTransport"]
 
 _NO_KEY = "no-key-set"  # the SDK demands one; a local server ignores it
 _NEEDS_KEY = "api.openai.com"
@@ -64,7 +65,7 @@ class OpenAIProvider:
             max_retries=0,
             timeout=None,
             http_client=httpx2.AsyncClient(
-                transport=_SDKTransport(SDKGateway(self._transport, self._error)),
+                transport=SDKTransport(SDKGateway(self._transport, self._error)),
                 trust_env=False,
                 follow_redirects=False,
             ),
@@ -101,12 +102,14 @@ class OpenAIProvider:
             if reply.status != 200 or reply.content_type != "text/event-stream":
                 raise await self._no_stream(reply, context)
             reader = StreamReader(context, header_request_id=reply.headers.get("x-request-id"))
+            lines = EventLines()
             try:
-                async for payload in _payloads(reply):
-                    for event in reader.events(payload):
-                        yield event
-                    if reader.done:
-                        break
+                while not reader.done and (chunk := await reply.read()):
+                    for payload in lines.feed(chunk):
+                        for event in reader.events(payload):
+                            yield event
+                if lines.empty:
+                    raise malformed("is an empty stream", b"", context)
                 whole = reader.reply()
             except LLMError as error:
                 error.partial_text = error.partial_text or reader.partial_text or None
@@ -118,16 +121,17 @@ class OpenAIProvider:
         """Look the model up at `/models/{name}`."""
         self._require_key()
         try:
-            model = await self._sdk.models.retrieve(provider_model)
+            name = (await self._sdk.models.retrieve(provider_model)).id
         except openai.APIConnectionError as error:
             if isinstance(error.__cause__, LLMError):
                 raise error.__cause__ from None
             raise
-        except (openai.APIResponseValidationError, ValueError):
+        except (openai.APIResponseValidationError, ValueError, AttributeError):
+            # AttributeError: for a body that is no JSON the SDK returns its text.
             raise MalformedResponse(
                 f"Endpoint {self._endpoint!r} describes {provider_model!r} in no way we know."
             ) from None
-        return ModelReport(model.id or provider_model)
+        return ModelReport(name or provider_model)
 
     async def close(self) -> None:
         """Close connections."""
@@ -163,14 +167,6 @@ class OpenAIProvider:
             raise AuthenticationFailed(f"Endpoint {self._endpoint!r} has no key. {self._remedy}")
 
 
-async def _payloads(reply: StreamedReply) -> AsyncIterator[bytes]:
-    """Yield the payloads of the stream's complete lines."""
-    lines = EventLines()
-    while chunk := await reply.read():
-        for payload in lines.feed(chunk):
-            yield payload
-
-
 def _headers(sdk: openai.AsyncOpenAI) -> Mapping[str, str]:
     """Return what the SDK would send, without its description of this machine."""
     merged = CIMultiDict(sdk.auth_headers)
@@ -180,7 +176,7 @@ def _headers(sdk: openai.AsyncOpenAI) -> Mapping[str, str]:
     return merged
 
 
-class _SDKTransport(httpx2.AsyncBaseTransport):
+class SDKTransport(httpx2.AsyncBaseTransport):
     """Binds the gateway to httpx2."""
 
     def __init__(self, gateway: SDKGateway) -> None:

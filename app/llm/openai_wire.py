@@ -221,8 +221,8 @@ class StreamReader:
 
         Raises `MalformedResponse` for what is no chunk, and the error that the payload tells of.
         """
-        if not payload.strip():
-            return  # a keep-alive
+        if self.done or not payload.strip():
+            return  # nothing belongs to the answer after its end; an empty payload is a keep-alive
         self._last = payload
         if payload == _DONE:
             self.done = True
@@ -244,11 +244,9 @@ class StreamReader:
         """Return the whole answer.
 
         Raises `TruncatedStream` if `[DONE]` or a choice's finish reason did not come,
-        `MalformedResponse` if nothing did.
+        `MalformedResponse` if all came and said nothing.
         """
         context = self._context
-        if not self._last:
-            raise malformed("is an empty stream", b"", context)
         finished = all(partial.finish_reason for partial in self._choices.values())
         if not self.done or not finished:
             raise TruncatedStream(

@@ -20,9 +20,11 @@ class EventLines:
 
     def __init__(self) -> None:
         self._rest = b""
+        self.empty = True  # until a byte came
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Return the payloads whose lines this chunk completes, in order."""
+        self.empty = self.empty and not chunk
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         return [
             line[len(_DATA) :].removesuffix(b"\r").removeprefix(b" ")

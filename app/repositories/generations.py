@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -270,6 +270,11 @@ def _content(value: Any, contents: list[dict[str, Any]], now: datetime) -> UUID 
     return content_id
 
 
+def _sum(values: Iterable[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
 def _totals(rows: Sequence[Any]) -> RunTotals:
     by_status: dict[str, int] = {}
     by_error: dict[str, int] = {}
@@ -281,8 +286,8 @@ def _totals(rows: Sequence[Any]) -> RunTotals:
     return RunTotals(
         by_status=by_status,
         by_error=by_error,
-        input_tokens=sum(row[4] or 0 for row in rows),
-        output_tokens=sum(row[5] or 0 for row in rows),
+        input_tokens=_sum(row[4] for row in rows),
+        output_tokens=_sum(row[5] for row in rows),
         cost=sum(costs, Decimal(0)) if costs else None,
         unpriced=sum(row[7] for row in rows),
         reopened=sum(row[8] for row in rows),

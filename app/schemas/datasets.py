@@ -135,11 +135,13 @@ class ExampleInput(_Strict):
         if not self.input and not self.messages:
             raise ValueError("an example needs an input")
         for name, part in self.content().items():
-            _refuse_as_value_error(part, name)
+            try:
+                check_json(part, name)
+            except Invalid as error:  # pydantic collects ValueErrors
+                raise ValueError(error.message.rstrip(".")) from None
         for label in (self.key, self.cluster):
             if label is not None and _CONTROL.search(label):
                 raise ValueError(f"{label!r}: a key or cluster holds no control characters")
-            _refuse_as_value_error(label, "key or cluster")
         return self
 
     @cached_property
@@ -169,13 +171,6 @@ class ExampleInput(_Strict):
         if self.messages:
             asked["messages"] = self.content()["messages"]
         return content_hash(asked).removeprefix("sha256:")[:_KEY_DIGITS]
-
-
-def _refuse_as_value_error(value: object, path: str) -> None:
-    try:
-        check_json(value, path)
-    except Invalid as error:  # pydantic collects ValueErrors
-        raise ValueError(error.message.rstrip(".")) from None
 
 
 class DatasetVersionView(_Strict):

@@ -93,12 +93,15 @@ class ImportedOutput:
 
 @dataclass(frozen=True, slots=True)
 class RunTotals:
-    """Sums over the stored outcomes of one run. Money is None when no cost is known."""
+    """Sums over the stored outcomes of one run.
+
+    Tokens and money are None when none is known; `unpriced` counts outcomes without a cost.
+    """
 
     by_status: dict[str, int] = field(default_factory=dict)
     by_error: dict[str, int] = field(default_factory=dict)
-    input_tokens: int = 0
-    output_tokens: int = 0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
     cost: Decimal | None = None
     unpriced: int = 0
     reopened: int = 0

@@ -7,12 +7,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from itertools import zip_longest
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    model_validator,
+)
 
 from app.core.errors import Invalid
 from app.core.model_families import PROVIDERS
@@ -142,13 +149,20 @@ class PriceDeclaration(_Strict):
         return self
 
 
+def _plain(dollars: Decimal) -> str:
+    return f"{dollars.normalize():f}"
+
+
+Money = Annotated[Decimal, PlainSerializer(_plain, when_used="json")]
+
+
 class PriceView(_Strict):
-    """One price row. Money is US dollars per million tokens."""
+    """One price row. Money is US dollars per million tokens; in JSON a text, which is exact."""
 
     id: UUID
-    input: Decimal
-    cached_input: Decimal | None
-    output: Decimal
+    input: Money
+    cached_input: Money | None
+    output: Money
     source: PriceSource
     valid_from: datetime
     valid_to: datetime | None

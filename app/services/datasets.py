@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -202,7 +202,7 @@ class DatasetService:
 
     async def diff(
         self, before: DatasetVersionView, after: DatasetVersionView
-    ) -> AsyncIterator[ExampleChange]:
+    ) -> AsyncGenerator[ExampleChange]:
         """Yield what changed, by key: added and changed in the order of `after`, then removed.
 
         Read page by page; no session is held between two of them.

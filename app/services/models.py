@@ -172,7 +172,7 @@ class ModelService:
         require(actor, Permission.MODEL_WRITE)
         async with self._database.write_session() as session:
             writer = self._writer(session, actor)
-            version = await self._locked(session, writer, actor, reference)
+            version = await self._locked(writer, actor, reference)
             facts = with_limits(version.facts, context_window, max_output_tokens)
             for setting in settings:
                 facts = setting.apply(facts)
@@ -198,7 +198,7 @@ class ModelService:
         }
         async with self._database.write_session() as session:
             writer = self._writer(session, actor)
-            version = await self._locked(session, writer, actor, reference)
+            version = await self._locked(writer, actor, reference)
             if successor is not None:
                 if str(parse_model_reference(successor)) == version.reference:
                     raise Invalid("A version cannot be its own successor.", path="successor")
@@ -217,7 +217,7 @@ class ModelService:
         require(actor, Permission.MODEL_WRITE)
         async with self._database.write_session() as session:
             writer = self._writer(session, actor)
-            version = await self._locked(session, writer, actor, reference)
+            version = await self._locked(writer, actor, reference)
             await writer.record_prices(version, [price])
             version = await _get(writer.models, _parsed(version.reference))
             await session.commit()
@@ -253,20 +253,13 @@ class ModelService:
         return await writer.models.ensure_model(reference.provider, reference.name, str(actor))
 
     async def _locked(
-        self,
-        session: AsyncSession,
-        writer: ModelWriter,
-        actor: Actor,
-        reference: ModelReference | str,
+        self, writer: ModelWriter, actor: Actor, reference: ModelReference | str
     ) -> ModelVersionView:
         """Return a version that nobody else can change until the transaction ends."""
         wanted = _parsed(reference)
+        await _get(writer.models, wanted)  # locking would make a model that is not there
         await self._lock(writer, actor, wanted)
-        try:
-            return await _get(writer.models, wanted)
-        except NotFound:
-            await session.rollback()  # a model without a version was made only to be locked
-            raise
+        return await _get(writer.models, wanted)
 
 
 def _parsed(reference: ModelReference | str) -> ModelReference:

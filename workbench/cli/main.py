@@ -34,6 +34,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "workbench.cli.compare",
         "Compare two runs under a scorer: difference, interval, verdict.",
     ),
+    "report": (
+        "workbench.cli.report",
+        "Write an experiment as one HTML page that needs nothing else.",
+    ),
     "models": (
         "workbench.cli.models",
         "The model catalog: sync, list, show, add, set, probe, price, retire.",
@@ -41,6 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "variants": ("workbench.cli.variants", "Variants: list, show."),
     "prompts": ("workbench.cli.prompts", "Prompt versions: sync, list, show, diff, publish."),
     "datasets": ("workbench.cli.datasets", "Dataset versions: import, list, show, diff."),
+    "serve": ("workbench.cli.serve", "Serve the HTTP API on this machine."),
     "db": ("workbench.cli.db", "The database: upgrade, downgrade, status, backup, restore."),
 }
 

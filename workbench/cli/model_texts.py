@@ -50,8 +50,6 @@ def remark(version: ModelVersionView) -> str:
         told.append("simulated")
     if version.floating:
         told.append("floating")
-    if version.provider_model != version.name:
-        told.append(f"calls {version.provider_model}")
     if version.endpoint != version.provider:
         told.append(f"at {version.endpoint}")
     return ", ".join(told)
@@ -128,7 +126,9 @@ def _fact(fact: ParameterFact) -> str:
 
 
 def _plain(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return f"{value:,}" if type(value) is int else str(value)
 
 
 def price_rows(

@@ -91,9 +91,9 @@ async def show(
             "model": found.model or "unknown",
             "outcomes": _counts(total),
             "errors": ", ".join(f"{c} {n}" for c, n in sorted(total.by_error.items())) or "none",
-            "tokens": f"{total.input_tokens:,} in, {total.output_tokens:,} out",
+            "tokens": _tokens(total),
             "cost": "unknown" if total.cost is None else f"${total.cost:.6f}",
-            "reported as": "; ".join(f"{m or '?'} {f or ''} × {n}" for m, f, n in reported),
+            "reported as": "; ".join(f"{m} {f or ''} × {n}" for m, f, n in reported if m),
         }
         for name, value in rows.items():
             table.add_row(name, escape(value))
@@ -148,7 +148,7 @@ async def import_(
             return
         console = out()
         console.print(f"Run {escape(run.name)}: {escape(recorded.summary)}")
-        console.print(f"Score it: workbench score {escape(run.name)} --scorer exact_match")
+        console.print(f"Score it: workbench score {escape(run.name)} --scorer SCORER (as in exact_match, numeric_answer)")
 
 
 def _mean(cells: Sequence[ScoredCell]) -> tuple[float | None, int, int | None]:
@@ -158,6 +158,12 @@ def _mean(cells: Sequence[ScoredCell]) -> tuple[float | None, int, int | None]:
         return None, 0, None
     binary = set(scored) <= {0.0, 1.0}
     return sum(scored) / len(scored), len(scored), int(sum(scored)) if binary else None
+
+
+def _tokens(total: RunTotals) -> str:
+    if total.input_tokens is None or total.output_tokens is None:
+        return "unreported"
+    return f"{total.input_tokens:,} in, {total.output_tokens:,} out"
 
 
 def _counts(total: RunTotals) -> str:

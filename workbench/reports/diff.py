@@ -8,7 +8,6 @@ word would only be noise.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +32,7 @@ MAX_WORDS = 6_000
 """Words, numbers, signs and gaps on one side beyond which no word is marked: time and memory
 grow with the product of both sides (4 ms and 4.5 MB at this size)."""
 
-MAX_LINES = 2_000
+MAX_LINES = 6_000
 """Lines on one side that a line diff looks at."""
 
 _LEAST_ALIKE = 0.25  # share of the longer text that both have in common
@@ -99,9 +98,9 @@ def _words(text: str) -> list[str]:
     return [match[0] for match in islice(_WORDS.finditer(text), MAX_WORDS + 1)]
 
 
-def _shared(before: Sequence[str], after: Sequence[str]) -> tuple[list[bool], list[bool]]:
-    """Tell for each word of both sides whether it is part of what they have in common."""
-    pairs = [
+def _matches(before: Sequence[str], after: Sequence[str]) -> list[tuple[int, int]]:
+    """Return the positions of a longest common subsequence, in order."""
+    return [
         pair
         for block in Indel.opcodes(before, after)
         if block.tag == "equal"
@@ -111,15 +110,20 @@ def _shared(before: Sequence[str], after: Sequence[str]) -> tuple[list[bool], li
             strict=True,
         )
     ]
+
+
+def _shared(before: Sequence[str], after: Sequence[str]) -> tuple[list[bool], list[bool]]:
+    """Tell for each word of both sides whether it is part of what they have in common."""
+    matches = _matches(before, after)
     sides = [False] * len(before), [False] * len(after)
-    for pair in pairs:
-        for side, position in zip(sides, pair, strict=True):
+    for match in matches:
+        for side, position in zip(sides, match, strict=True):
             side[position] = True
     # A gap between two changed words is no common ground: it would only cut the mark in two.
-    for pair in pairs:
-        islands = (_alone(side, position) for side, position in zip(sides, pair, strict=True))
-        if before[pair[0]].isspace() and all(islands):
-            for side, position in zip(sides, pair, strict=True):
+    for match in matches:
+        alone = (_alone(side, position) for side, position in zip(sides, match, strict=True))
+        if before[match[0]].isspace() and all(alone):
+            for side, position in zip(sides, match, strict=True):
                 side[position] = False
     return sides
 
@@ -163,16 +167,27 @@ def line_diff(before: Sequence[str], after: Sequence[str], *, context: int = 3) 
 
     Of each side the first `MAX_LINES` lines are compared.
     """
-    first, second = before[:MAX_LINES], after[:MAX_LINES]
-    matcher = difflib.SequenceMatcher(None, first, second, autojunk=False)
+    lines = _aligned(before[:MAX_LINES], after[:MAX_LINES])
+    near = [False] * len(lines)
+    for position, line in enumerate(lines):
+        if line.kind is not LineKind.SAME:
+            around = range(max(0, position - context), min(len(lines), position + context + 1))
+            near[around.start : around.stop] = [True] * len(around)
+    if not any(near):
+        return []
+    shown: list[Line] = []
+    for is_near, group in groupby(zip(lines, near, strict=True), key=lambda item: item[1]):
+        shown += [line for line, _ in group] if is_near else [Line(LineKind.GAP)]
+    return shown
+
+
+def _aligned(before: Sequence[str], after: Sequence[str]) -> list[Line]:
+    """Return all lines of both sides; where they differ, what was removed stands first."""
     lines: list[Line] = []
-    for group in matcher.get_grouped_opcodes(context):
-        if lines or group[0][1] > 0:
-            lines.append(Line(LineKind.GAP))
-        for tag, start, end, new_start, new_end in group:
-            if tag == "equal":
-                lines += [Line(LineKind.SAME, text) for text in first[start:end]]
-                continue
-            lines += [Line(LineKind.REMOVED, text) for text in first[start:end]]
-            lines += [Line(LineKind.ADDED, text) for text in second[new_start:new_end]]
+    start, new_start = 0, 0
+    for match, new_match in (*_matches(before, after), (len(before), len(after))):
+        lines += [Line(LineKind.REMOVED, text) for text in before[start:match]]
+        lines += [Line(LineKind.ADDED, text) for text in after[new_start:new_match]]
+        lines += [Line(LineKind.SAME, text) for text in before[match : match + 1]]
+        start, new_start = match + 1, new_match + 1
     return lines

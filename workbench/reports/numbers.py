@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 __all__ = [
+    "count_text",
     "difference_text",
     "mean_text",
     "milliseconds",
@@ -17,6 +19,12 @@ __all__ = [
 ]
 
 _MINUS = "\N{MINUS SIGN}"
+_TIMES = "\N{MULTIPLICATION SIGN}"
+
+
+def count_text(number: int, noun: str) -> str:
+    """`1 example`, `2,000 examples`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def percent(value: float) -> str:
@@ -66,17 +74,21 @@ def statuses_text(side: Mapping[str, Any]) -> str:
 
 
 def money(value: float) -> str:
-    """US dollars with three significant digits."""
+    """US dollars: cents from a dollar on, three significant digits below."""
     if value == 0:
         return "$0"
-    return f"${value:.2f}" if value >= 1 else f"${value:.3g}"
+    if value >= 1:
+        return f"${value:,.2f}"
+    digits = 2 - math.floor(math.log10(value))
+    return f"${value:.{digits}f}"
 
 
 def ratio_text(ratio: Mapping[str, Any] | None) -> str:
-    """`1.30 × (95 % CI 1.21 to 1.40)`."""
+    """`1.30 times (95 % CI 1.21 to 1.40)`; the times sign is written as such."""
     if ratio is None:
         return ""
-    return f"{ratio['estimate']:.2f} × (95 % CI {ratio['low']:.2f} to {ratio['high']:.2f})"
+    low, high = ratio["low"], ratio["high"]
+    return f"{ratio['estimate']:.2f} {_TIMES} (95 % CI {low:.2f} to {high:.2f})"
 
 
 def milliseconds(value: float, *, signed: bool = False) -> str:

@@ -17,6 +17,7 @@ from workbench.reports.numbers import (
     ratio_text,
     statuses_text,
 )
+from workbench.statistics.wording import format_p
 
 __all__ = ["comparison_text", "verdict_line"]
 
@@ -93,7 +94,7 @@ def _method(result: Mapping[str, Any]) -> str:
     if result["method"] is None:
         return str(result["reason"])
     p_value = result["p_value"]
-    told = "" if p_value is None else f"; p = {p_value:.3g} ({result['p_method']})"
+    told = "" if p_value is None else f" {format_p(p_value)} ({result['p_method']})."
     return f"Method {result['method']}: {result['reason']}{told}"
 
 

@@ -14,7 +14,7 @@ from app.schemas.generations import AttemptOutcome, Outcome
 
 __all__ = ["GroupCommit"]
 
-_WINDOW_S = 0.008
+_WINDOW_S = 0.002
 _MAX_WAITING = 5_000
 
 Store = Callable[[Sequence[Outcome], Sequence[AttemptOutcome]], Awaitable[None]]

@@ -3,5 +3,3 @@
 `analysis.analyse_pair` is the default analysis of two runs; the other modules are its parts and
 the methods around it, each with its source.
 """
-
-__all__: list[str] = []

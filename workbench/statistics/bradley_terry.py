@@ -78,12 +78,16 @@ def _reaches(wins: FloatArray) -> BoolArray:
 
 def _check_connected(wins: FloatArray, names: Sequence[str]) -> None:
     reach = _reaches(wins)
-    for i, name in enumerate(names):
-        if not reach[i].all() or not reach[:, i].all():
-            raise ValueError(
-                f"Wins and losses do not connect variant {name} with every other, so its "
-                "strength has no finite estimate. Judge more pairs, or leave it out."
-            )
+    if reach.all():
+        return
+    fault = f"{names[0]} is not connected with every other by wins and losses"
+    for name, won, lost in zip(names, wins.sum(axis=1), wins.sum(axis=0), strict=True):
+        if won == 0.0 or lost == 0.0:
+            fault = f"{name} never {'won' if won == 0.0 else 'lost'}"
+    raise ValueError(
+        f"Variant {fault}, so that strengths have no finite estimate. Judge more pairs, or leave "
+        "the variant out."
+    )
 
 
 def _information(games: FloatArray, chance: FloatArray) -> FloatArray:

@@ -179,7 +179,9 @@ class ExampleScores:
 
 def summarise_examples(run: Observations, index: IntArray, n_examples: int) -> ExampleScores:
     """Gather the cells of a run by example; `index` is each cell's example, 0 to n - 1."""
-    scored = run.is_scored
+    # Sums of floats depend on their order, and cells come in the order in which calls ended.
+    order = np.lexsort((run.values, index))
+    scored = order[run.is_scored[order]]
     where, values = index[scored], run.values[scored]
     n_scored = np.bincount(where, minlength=n_examples)
     sums: FloatArray = np.bincount(where, weights=values, minlength=n_examples).astype(np.float64)
@@ -192,7 +194,7 @@ def summarise_examples(run: Observations, index: IntArray, n_examples: int) -> E
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Aligned:
-    """Two runs by example key: every key that either has, in order of first appearance."""
+    """Two runs by example key: every key that either has, sorted."""
 
     keys: tuple[str, ...]
     baseline: ExampleScores
@@ -209,22 +211,17 @@ class Aligned:
 def align(baseline: Observations, candidate: Observations) -> Aligned:
     """Put two runs side by side by example key.
 
+    The order in which cells came in leaves no trace, not even in the last digit of a sum.
     The cluster of an example must be the same wherever it is given, else ValueError; an
     example without one is a cluster of its own once any example has one.
     """
-    numbers: dict[str, int] = {}
-    indices = [
-        np.fromiter(
-            (numbers.setdefault(key, len(numbers)) for key in run.keys),
-            dtype=np.intp,
-            count=len(run.keys),
+    keys = tuple(sorted({*baseline.keys, *candidate.keys}))
+    numbers = {key: number for number, key in enumerate(keys)}
+    sides = [
+        summarise_examples(
+            run, np.array([numbers[key] for key in run.keys], dtype=np.intp), len(keys)
         )
         for run in (baseline, candidate)
-    ]
-    keys = tuple(numbers)
-    sides = [
-        summarise_examples(run, index, len(keys))
-        for run, index in zip((baseline, candidate), indices, strict=True)
     ]
     return Aligned(keys, sides[0], sides[1], _cluster_labels(keys, baseline, candidate))
 

@@ -180,6 +180,7 @@ class Synced:
 class SyncReport:
     """What `sync_prompts` did, or would do in a dry run."""
 
+    dry_run: bool
     in_step: int
     synced: list[Synced]
     refused: list[tuple[PromptFile, WorkbenchError]]
@@ -191,10 +192,15 @@ class SyncReport:
         return not (self.refused or self.problems)
 
     @property
+    def empty(self) -> bool:
+        """Whether there is no file at all; drafts do not count."""
+        return not (self.in_step or self.synced or self.refused or self.problems)
+
+    @property
     def summary(self) -> str:
         """The counts in one line."""
         counts = {
-            "registered": len(self.synced),
+            "to register" if self.dry_run else "registered": len(self.synced),
             "in step": self.in_step,
             "refused": len(self.refused),
             "not readable": len(self.problems),
@@ -276,7 +282,7 @@ async def sync_prompts(
     """
     status = await prompt_status(services, root)
     in_step = sum(entry.state is State.IN_STEP for entry in status.entries)
-    report = SyncReport(in_step, [], [], status.problems)
+    report = SyncReport(dry_run, in_step, [], [], status.problems)
     for step in plan_sync(status.entries, renumber=renumber):
         if step.refusal is not None:
             report.refused.append((step.file, step.refusal))
@@ -326,7 +332,7 @@ def _numbered_path(file: PromptFile, number: int) -> Path:
 
 @dataclass(frozen=True)
 class Pulled:
-    """What `pull_prompts` did: files written, and versions left out because their path is in use."""
+    """What `pull_prompts` did: files written; files in the way, which were kept as they are."""
 
     written: list[Path]
     kept: list[Path]

@@ -171,6 +171,7 @@ class RecordedOutputs:
         row_of_example: dict[UUID, int] = {}
         for row in read_table(self._path):
             self.rows += 1
+            output = self._value(row, self._columns.output)
             example_id = self._example_id(row)
             if example_id is None:
                 self._note_unmatched(row)
@@ -180,7 +181,6 @@ class RecordedOutputs:
                 problem = f"row {earlier} is for the same example."
                 raise self._error(row, problem, column=self._columns.match)
             self.matched += 1
-            output = self._value(row, self._columns.output)
             if output is None:
                 self._without_output += 1
             else:
@@ -247,16 +247,22 @@ class RecordedOutputs:
         return int(number)
 
     def _check_end(self) -> None:
-        for path in (self._columns.match, self._columns.output, *sorted(self._never_seen)):
+        columns = self._columns
+        for path in (columns.match, columns.output):
             if path in self._never_seen:
-                raise TableError(str(self._path), "no row has such a column.", column=path)
+                raise self._no_column(path)
         if self.matched == 0:
             raise TableError(
                 str(self._path),
-                f"none of the {self.rows} rows matches an example: the values are compared "
-                f"with {self._index.described}, and must be equal to the letter.",
-                column=self._columns.match,
+                f"no row matches an example: the {self.rows:,} values are compared with "
+                f"{self._index.described} and must be equal to the letter.",
+                column=columns.match,
             )
+        if self._never_seen:
+            raise self._no_column(min(self._never_seen))
+
+    def _no_column(self, path: str) -> TableError:
+        return TableError(str(self._path), "no row has such a column.", column=path)
 
     def _error(self, row: Row, problem: str, *, column: str, hint: str | None = None) -> TableError:
         return TableError(

@@ -1,11 +1,13 @@
-"""The database's schema when a command opens the workspace."""
+"""The database's schema and built-in prompts when a command opens the workspace."""
 
 from __future__ import annotations
 
 from app.bootstrap import Services
 from app.core.errors import ConfigurationError
+from app.database import Database
 from app.database.backup import backup_sqlite
 from app.database.schema import schema_status, upgrade
+from app.services.builtin_prompts import register_builtin_prompts
 
 __all__ = ["prepare_schema"]
 
@@ -13,10 +15,15 @@ __all__ = ["prepare_schema"]
 async def prepare_schema(services: Services) -> str | None:
     """Bring an embedded SQLite database to the newest schema, after a backup copy.
 
-    Any other database is compared and refused if it is behind. Returns a sentence about
-    what was done, or None.
+    Any other database is compared and refused if it is behind. Then the built-in prompts are
+    registered, if they are not. Returns a sentence about what was done, or None.
     """
-    database = services.database
+    note = await _bring_up_to_date(services.database)
+    await register_builtin_prompts(services.prompts)
+    return note
+
+
+async def _bring_up_to_date(database: Database) -> str | None:
     status = await schema_status(database)
     if status.up_to_date:
         return None

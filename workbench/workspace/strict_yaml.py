@@ -145,7 +145,9 @@ def parse_yaml(text: str, *, source: str) -> YamlDocument:
     try:
         return _Builder(source, yaml.parse(text, Loader=_LOADER)).document()
     except yaml.MarkedYAMLError as error:
-        line = int(error.problem_mark.line) + 1 if error.problem_mark is not None else 1
+        mark = error.problem_mark
+        last = len(text.splitlines()) or 1  # the parser counts one more at the end of the text
+        line = 1 if mark is None else min(int(mark.line) + 1, last)
         told = error.problem or error.context or "it cannot be parsed"
         raise Invalid(f"{source}, line {line}: this is not valid YAML: {told}.") from error
     except yaml.YAMLError as error:  # a character that YAML does not allow
@@ -197,7 +199,7 @@ class _Builder:
                 event,
                 "tags (!) are not read; put a text that begins with ! in quotes.",
             )
-        if len(path) > MAX_DEPTH:
+        if isinstance(event, yaml.CollectionStartEvent) and len(path) >= MAX_DEPTH:
             raise self._refuse(event, f"this is nested deeper than {MAX_DEPTH} levels.")
 
     def _sequence(self, path: FieldPath) -> list[JSON]:

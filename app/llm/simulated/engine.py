@@ -20,9 +20,10 @@ from typing import Literal
 
 from app.core.hashing import JSON
 from app.llm.simulated.ability import Ability, ability_of
-from app.llm.simulated.classify import classification, is_classification
+from app.llm.simulated.classify import classification
 from app.llm.simulated.dice import Dice, key_of
 from app.llm.simulated.extract import extraction, is_extraction
+from app.llm.simulated.labels import is_classification
 from app.llm.simulated.prose import echo
 from app.llm.simulated.reading import Reading, read, text_of
 from app.llm.simulated.word_problem import is_word_problem, word_problem

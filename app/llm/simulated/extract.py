@@ -16,9 +16,10 @@ from functools import cached_property, lru_cache
 
 from app.core.hashing import JSON
 from app.llm.simulated.ability import Ability
-from app.llm.simulated.classify import Label, choose
+from app.llm.simulated.classify import choose
 from app.llm.simulated.dice import Dice
-from app.llm.simulated.fields import Field, named_fields, schema_fields, schema_of
+from app.llm.simulated.fields import Field, named_fields, schema_fields, schema_of, wants_json
+from app.llm.simulated.labels import Label
 from app.llm.simulated.reading import Reading, stems
 from app.llm.simulated.values import (
     Amount,
@@ -39,12 +40,7 @@ _TASK = re.compile(r"\bJSON\b|\b(?:extract|pull out)\b", re.IGNORECASE)
 
 def is_extraction(reading: Reading, response_format: Mapping[str, JSON] | None) -> bool:
     """Whether the request wants fields, by its response format or its words."""
-    kind = None if response_format is None else response_format.get("type")
-    return (
-        kind in ("json_schema", "json_object")
-        or schema_of(response_format) is not None
-        or reading.asks(_TASK)
-    )
+    return wants_json(response_format) or reading.asks(_TASK)
 
 
 @dataclass(frozen=True)
@@ -71,7 +67,12 @@ class _Task:
         return days_in(self.reading.material)
 
     def obeys(self, name: str) -> bool:
+        """Whether an instruction about the form is followed."""
         return self.dice.chance("obey " + name, self.ability.obedience)
+
+    def guesses(self, name: str) -> bool:
+        """Whether a form that nobody asked for is guessed: better models know what is usual."""
+        return self.dice.chance("guess " + name, 0.5 + self.ability.care / 3)
 
     def weighing(self, field: Field) -> Weighing:
         """Return how well this field is searched for: better if the request explains it."""
@@ -93,7 +94,7 @@ def extraction(
     fields = tuple(_with_rules(field, reading) for field in wanted or _OWN_FIELDS)
     task = _Task(reading, fields, ability, dice)
     found = {_key(field, task): _value(field, task) for field in fields}
-    return _written(found, response_format is not None, task)
+    return _written(found, wants_json(response_format), task)
 
 
 _OWN_FIELDS = tuple(
@@ -129,6 +130,8 @@ def _bullets(instructions: str) -> tuple[str, ...]:
 
 # --------------------------------------------------------------------------- values
 
+_Finder = Callable[[Field, _Task], JSON]
+
 
 def _value(field: Field, task: _Task) -> JSON:
     if field.choices:
@@ -136,10 +139,7 @@ def _value(field: Field, task: _Task) -> JSON:
         return choose(labels, task.reading, task.ability, task.dice).name
     if field.types == {"boolean"}:
         return bool(stems(field.name + " " + field.notes) & task.reading.words)
-    for pattern, find in _FINDERS:
-        if pattern.search(field.name):
-            return find(field, task)
-    return _labelled(field, task)
+    return _finder_for(field.name)(field, task)
 
 
 _MONEY = re.compile(r"total|amount|price|sum$|cost|paid", re.IGNORECASE)
@@ -152,10 +152,8 @@ def _date(field: Field, task: _Task) -> JSON:
     day = find_date(task.reading.material, task.days, task.weighing(field))
     if day is None:
         return None
-    if _ISO_DATE.search(field.notes):
-        iso = task.obeys("date form")
-    else:
-        iso = task.dice.chance("iso date", 0.7)
+    told = _ISO_DATE.search(field.notes) is not None
+    iso = task.obeys("date form") if told else task.guesses("date form")
     return day.day.isoformat() if iso else day.written
 
 
@@ -165,7 +163,7 @@ def _currency(field: Field, task: _Task) -> JSON:
         return None
     sign = amount.currency
     told = _ISO_CODE.search(field.notes) is not None
-    as_code = task.obeys("currency form") if told else task.dice.chance("code", 0.75)
+    as_code = task.obeys("currency form") if told else task.guesses("currency form")
     return _CODES.get(sign, sign) if as_code else sign
 
 
@@ -184,7 +182,7 @@ def _amount(field: Field, task: _Task) -> JSON:
     elif "number" in field.notes:
         as_number = task.obeys("number form")
     else:
-        as_number = task.dice.chance("number", 0.75)
+        as_number = task.guesses("number form")
     return _plain(amount.value) if as_number else amount.written
 
 
@@ -217,12 +215,12 @@ def _name(field: Field, task: _Task) -> JSON:
     return find_name(task.reading.material, task.weighing(field))
 
 
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-_URL = re.compile(r"https?://[^\s)>\"']+")
-_PHONE = re.compile(r"\+?\d[\d /()-]{6,}\d")
+_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
+_URL = re.compile(r"https?://[^\s)>\"']{1,500}")
+_PHONE = re.compile(r"\+?\d[\d /()-]{6,20}\d")
 
 
-def _first(pattern: re.Pattern[str]) -> Callable[[Field, _Task], JSON]:
+def _first(pattern: re.Pattern[str]) -> _Finder:
     def find(field: Field, task: _Task) -> JSON:
         match = pattern.search(task.reading.material)
         return None if match is None else match[0]
@@ -230,7 +228,7 @@ def _first(pattern: re.Pattern[str]) -> Callable[[Field, _Task], JSON]:
     return find
 
 
-_FINDERS: tuple[tuple[re.Pattern[str], Callable[[Field, _Task], JSON]], ...] = (
+_FINDERS: tuple[tuple[re.Pattern[str], _Finder], ...] = (
     (re.compile(r"date|deadline|\bday\b", re.IGNORECASE), _date),
     (re.compile(r"currency", re.IGNORECASE), _currency),
     (re.compile(r"e-?mail", re.IGNORECASE), _first(_EMAIL)),
@@ -241,7 +239,14 @@ _FINDERS: tuple[tuple[re.Pattern[str], Callable[[Field, _Task], JSON]], ...] = (
     (re.compile(r"vendor|seller|supplier|company|merchant|shop|store|name", re.IGNORECASE), _name),
 )
 
-_NUMBER = re.compile(r"-?\d+(?:[.,]\d+)?")
+
+@lru_cache(maxsize=256)
+def _finder_for(name: str) -> _Finder:
+    """Return what to look for, by the field's name."""
+    return next((find for pattern, find in _FINDERS if pattern.search(name)), _labelled)
+
+
+_NUMBER = re.compile(r"-?\d{1,15}(?:[.,]\d{1,9})?")
 
 
 def _labelled(field: Field, task: _Task) -> JSON:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from app.core.hashing import JSON
 
-__all__ = ["Field", "named_fields", "schema_fields", "schema_of"]
+__all__ = ["Field", "named_fields", "schema_fields", "schema_of", "wants_json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,14 @@ _IN_PROSE = re.compile(
     re.IGNORECASE,
 )
 _ARTICLE = re.compile(r"^(?:and |the |its |an? )+", re.IGNORECASE)
+
+
+def wants_json(response_format: Mapping[str, JSON] | None) -> bool:
+    """Whether a response format demands JSON, with a schema or without."""
+    if response_format is None:
+        return False
+    kind = response_format.get("type")
+    return kind in ("json_object", "json_schema") or schema_of(response_format) is not None
 
 
 def schema_of(response_format: Mapping[str, JSON] | None) -> Mapping[str, JSON] | None:

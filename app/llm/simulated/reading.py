@@ -10,7 +10,7 @@ both instructions and material.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -22,7 +22,8 @@ __all__ = ["Example", "Instructions", "Reading", "read", "stems", "text_of"]
 
 T = TypeVar("T")
 
-_FENCED = re.compile(r'```\w*\n?(.*?)```|"""(.*?)"""|<([a-z_-]+)>(.*?)</\3>', re.DOTALL)
+_CLOSING_TAG = re.compile(r"</([a-z_-]{1,30})>")
+_LANGUAGE = re.compile(r"^\w{0,20}\n")
 _HEADING = re.compile(
     r"^[ \t]*(?:the )?(?:support |customer )?"
     r"(?:ticket|text|question|problem|message|e-?mail|input|review|article|comment|content)"
@@ -36,8 +37,8 @@ _ORDER = re.compile(
     re.IGNORECASE,
 )
 _ARROW_EXAMPLE = re.compile(
-    r"^[\s\-*•]*(?:\w+:[ ]*)?[\"“']?(?P<given>[^\n]{8,400}?)[\"”']?[ ]*(?:->|=>|→)[ ]*"
-    r"[\"“'`]?(?P<answer>[\w -]{1,30}?)[\"”'`]?[.]?[ ]*$",
+    r"^[ \t\-*•]*(?:\w{1,20}:[ ]?)?[\"“']?(?P<given>[^\n]{8,400}?)[\"”']? ?(?:->|=>|→) ?"
+    r"[\"“'`]?(?P<answer>[\w -]{1,30}?)[\"”'`]?[.]?[ \t]*$",
     re.MULTILINE,
 )
 _LINE_EXAMPLE = re.compile(
@@ -105,21 +106,19 @@ class Reading:
 
     @cached_property
     def words(self) -> frozenset[str]:
-        """The material's words in lower case, cut to the stem that `stem` gives."""
+        """The stems of the material's telling words."""
         return stems(self.material)
 
 
 _LETTERS = re.compile(r"[^\W\d_]{3,}")
 _STEM = 5
-_EVERYWHERE = frozenset(
-    word[:_STEM]
-    for word in (
-        "the and for not are was may get who what that this with else all from does how our you "
-        "your has have will can but any its they them there one out too now when where why which "
-        "than then been were had did his her she him per also only just like into about after "
-        "before over more some such very every everything"
-    ).split()
+_COMMON_WORDS = (
+    "the and for not are was may get who what that this with else all from does how our you your "
+    "has have will can but any its they them there one out too now when where why which than then "
+    "been were had did his her she him per also only just like into about after before over more "
+    "some such very every everything"
 )
+_EVERYWHERE = frozenset(word[:_STEM] for word in _COMMON_WORDS.split())
 """Words that say nothing of a text's subject."""
 
 
@@ -165,17 +164,29 @@ def text_of(message: Mapping[str, JSON]) -> str:
 
 def _split(text: str, *, has_system: bool) -> tuple[str, str]:
     """Return (order, material) of the last user message."""
-    fences = list(_FENCED.finditer(text))
-    if fences:
-        fence = fences[-1]
-        inner = next(group for group in (fence[1], fence[2], fence[4]) if group is not None)
-        return text[: fence.start()] + text[fence.end() :], inner.strip()
+    for outside, inner in _fenced(text):
+        # A fence holds the material if nothing else is there, or if an order stands outside.
+        if not outside.strip() or _ORDER.search(outside):
+            return outside, inner.strip()
     heading = _last_heading(text)
     if heading is not None:
         return text[: heading.start()], _OPEN_ANSWER.sub("", text[heading.end() :]).strip()
     if has_system:
         return "", text.strip()
     return _split_paragraphs(text)
+
+
+def _fenced(text: str) -> Iterator[tuple[str, str]]:
+    """Yield (outside, inside) for the last fence of each kind: tags, backticks, quotes."""
+    for tag in list(_CLOSING_TAG.finditer(text))[-1:]:
+        opening = f"<{tag[1]}>"
+        start = text.find(opening)
+        if 0 <= start < tag.start():
+            yield text[:start] + text[tag.end() :], text[start + len(opening) : tag.start()]
+    for mark in ("```", '"""'):
+        parts = text.rsplit(mark, 2)
+        if len(parts) == 3:
+            yield parts[0] + parts[2], _LANGUAGE.sub("", parts[1])
 
 
 def _last_heading(text: str) -> re.Match[str] | None:

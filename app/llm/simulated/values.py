@@ -47,8 +47,8 @@ class Weighing:
         return max(ranked, key=lambda entry: entry[:2])[2] if ranked else None
 
 
-def _cues(*words: str) -> re.Pattern[str]:
-    return re.compile(r"\b(?:" + "|".join(words) + r")")
+def _cues(beginnings: str) -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{beginnings})")
 
 
 def _before(text: str, position: int, width: int = 34) -> str:
@@ -69,65 +69,20 @@ class Amount:
 
 
 _SIGN = r"C\$|A\$|[$€£¥]|CHF|Fr\.|USD|EUR|GBP|CAD|AUD|SEK|NOK|DKK|PLN|JPY|zł|kr\b"
-_FIGURE = r"\d{1,3}(?:[,. ]\d{3})+(?:[.,]\d{2})?(?!\d)|\d+[.,]\d{2}(?!\d)|\d+"
+_FIGURE = r"(?<!\d)(?:\d{1,3}(?:[,. ]\d{3}){1,4}(?:[.,]\d{2})?|\d{1,12}[.,]\d{2}|\d{1,12})(?!\d)"
 _AMOUNT = re.compile(
     rf"(?P<sign>{_SIGN})[ ]?(?P<figure>{_FIGURE})(?:[ ](?P<code>CAD|USD|AUD)\b)?"
     rf"|(?P<figure_first>{_FIGURE})[ ]?(?P<sign_last>{_SIGN})"
 )
-_BARE_AMOUNT = re.compile(r"(?<![\d./-])\d[\d,. ]*[.,]\d{2}(?![\d./-])")
+_BARE_AMOUNT = re.compile(r"(?<![\d./-])\d[\d,. ]{0,16}[.,]\d{2}(?![\d./-])")
 _GRAND = _cues(
-    "total",
-    "grand",
-    "gross",
-    "sum\\b",
-    "to pay",
-    "amount",
-    "due",
-    "paid",
-    "charge[ds]?",
-    "incl",
-    "in all",
-    "makes",
-    "comes to",
-    "gesamt",
-    "price",
-    "bottom",
-    "invoice",
-    "received",
-    "want",
+    r"total|grand|gross|sum\b|to pay|amount|due|paid|charge[ds]?|incl|in all|comes to|"
+    r"gesamt|price|invoice|received"
 )
 _PARTIAL = _cues(
-    "sub",
-    "net",
-    "excl",
-    "before tax",
-    "without tax",
-    "tax",
-    "vat",
-    "hst",
-    "gst",
-    "change\\b",
-    "cash",
-    "tip",
-    "shipping",
-    "postage",
-    "delivery",
-    "deposit",
-    "remain",
-    "voucher",
-    "discount",
-    "offer",
-    "instal",
-    "each",
-    "of which",
-    "opening",
-    "mwst",
-    "carriage",
-    "goods",
-    "items",
-    "not",
-    "they add",
-    "less",
+    r"sub|net|excl|before tax|without tax|tax|vat|hst|gst|change\b|cash|tip|shipping|"
+    r"postage|delivery|deposit|remain|voucher|discount|offer|instal|each|of which|opening|"
+    r"mwst|carriage|goods|items|not|less"
 )
 _SEPARATED_END = re.compile(r"[.,](\d{2})$")
 
@@ -201,51 +156,12 @@ _DATE = re.compile(
     rf"|(?P<m4>{_MONTH}) (?P<d4>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<y4>\d{{4}}))"
 )
 _ISSUED = _cues(
-    "invoice",
-    "issued",
-    "dated",
-    "date\\b",
-    "datum",
-    "receipt",
-    "ordered",
-    "placed",
-    "booked on",
-    "written on",
-    "paid on",
-    "charged on",
-    "received",
-    "invoiced",
-    "from\\b",
-    "of\\b",
-    "inv\\b",
+    r"invoice|issued|dated|date\b|datum|receipt|ordered|placed|booked on|written on|paid on|"
+    r"charged on|received|invoiced|from\b|of\b|inv\b"
 )
 _OTHER_DAY = _cues(
-    "due",
-    "until",
-    "by\\b",
-    "before",
-    "deliver",
-    "shipped",
-    "arriv",
-    "next",
-    "sent\\b",
-    "remind",
-    "valid",
-    "left our",
-    "letter of",
-    "offer",
-    "period",
-    "to\\b",
-    "work done",
-    "posting",
-    "came in",
-    "replaces",
-    "cancels",
-    "return",
-    "payable",
-    "first on",
-    "supposed",
-    "visit on",
+    r"due|until|by\b|before|deliver|shipped|arriv|next|sent\b|remind|valid|left our|offer|"
+    r"period|to\b|posting|replaces|cancels|return|payable"
 )
 
 
@@ -333,21 +249,22 @@ def find_identifier(
 # --------------------------------------------------------------------------- names
 
 _NAME = re.compile(r"\b[A-Z][a-z][\w'-]*(?:(?: (?:&|and|of) | )[A-Z][\w'-]+){0,4}(?!\w)")
-_COMMON = frozenset(
-    "Hello Hi Dear Subject Total Invoice Receipt Date Order Tax Thank Thanks Please Payment Amount "
-    "Price Paid Items Shipping From Sent For The This Your You We Our They It If Not Best Kind All "
-    "Good Yours Questions Just Number Customer Description Estimated Delivery Seller Sold Shipped "
-    "Ordered Tracking Cash Card Change Subtotal Net Gross Grand Billed Period Balance Voice What "
-    "Booked Booking Nothing Reminder Reply Forwarded Pos Item Qty Unit Sum Bill Issued Amount "
-    "Document Expense Paid Signed Received Plan Charged Next Subscription Postage Voucher Scanned "
-    "Top Then Before Slip Petty Cheers Greetings Moin Statement With Check Table Tip Datum Netto "
-    "Gesamt Zahlbar Rechnung Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec January February March "
-    "April June July August September October November December Monday Tuesday Wednesday Thursday "
-    "Friday Saturday Sunday Sir Madam An In On At Hooray Workshop Budget Goods Fr Fw Re".split()
+_OPENING_WORDS = (
+    "Hello Hi Dear Moin Hooray Good Best Kind Yours Cheers Greetings Thank Thanks Please Sir Madam "
+    "The This Your You We Our They It If Not All Just For With From An In On At Then Before What "
+    "Subject Total Invoice Receipt Date Order Tax Payment Amount Price Paid Items Shipping Sent "
+    "Number Customer Description Estimated Delivery Seller Sold Shipped Ordered Tracking Cash Card "
+    "Change Subtotal Net Gross Grand Billed Period Balance Booked Booking Reminder Reply Forwarded "
+    "Pos Item Qty Unit Sum Bill Issued Document Expense Signed Received Plan Charged Next Voucher "
+    "Subscription Postage Scanned Slip Petty Statement Check Table Tip Goods Budget Datum Netto "
+    "Gesamt Zahlbar Rechnung Fr Fw Re Voice Top Nothing Questions Jan Feb Mar Apr May Jun Jul Aug "
+    "Sep Oct Nov Dec January February March April June July August September October November "
+    "December Monday Tuesday Wednesday Thursday Friday Saturday Sunday"
 )
+_OPENERS = frozenset(_OPENING_WORDS.split())
+"""Capitalised words that open a line or sentence and no company's name."""
 _SELLER = re.compile(
-    r"(?:\bfrom|\bby|\bat|\bseller:?|\bvendor[=:;]|\bto|\bcompany:?|from;|sold by:|\bwith|team at|"
-    r"line:|desk,)\s*$",
+    r"(?:\b(?:from|by|at|to|with|seller:?|vendor[=:;]?|company:?|from[:;]|sold by:?))\s*$"
 )
 
 
@@ -361,7 +278,7 @@ def find_name(text: str, weighing: Weighing) -> str | None:
         points = 1.8 * bool(_SELLER.search(before)) + 0.5 * min(len(words), 3)
         points += 1.2 * (match.start() == 0) + 0.9 * (match.start() >= last_line)
         points += 0.9 * (not before.strip())
-        points -= 3.0 * (words[0] in _COMMON) + 1.2 * (len(words) == 1)
+        points -= 3.0 * (words[0] in _OPENERS) + 1.2 * (len(words) == 1)
         return points - 1.5 * text.startswith((":", "="), match.end())
 
     return weighing.best("name", ((match[0], score(match)) for match in _NAME.finditer(text)))

@@ -12,21 +12,24 @@ import re
 from fractions import Fraction
 
 from app.llm.simulated.ability import Ability
+from app.llm.simulated.cues import Question
 from app.llm.simulated.dice import Dice
-from app.llm.simulated.quantities import asked_units, question_of
+from app.llm.simulated.quantities import question_of
 from app.llm.simulated.reading import Reading
 from app.llm.simulated.solver import Step, solve
 
 __all__ = ["is_word_problem", "word_problem"]
 
 _ASKS_NUMBER = re.compile(
-    r"\bhow (?:many|much|far|long|old|tall|high|heavy|deep|wide|fast)\b|\bwhat (?:is|was|will|does|do|did)\b",
+    r"\bhow (?:many|much|far|long|old|tall|high|heavy|deep|wide|fast)\b"
+    r"|\bwhat (?:is|was|will|does|do|did)\b",
     re.IGNORECASE,
 )
 _DIGITS = re.compile(r"\d")
 _STEPS = re.compile(
-    r"\bstep[ -]by[ -]step\b|\bone step at a time\b|\b(?:show|write) (?:your|the|every|each) (?:work|step|calcul)"
-    r"|\bthink (?:it )?(?:through|carefully)\b|\bwork (?:it|this|the problem) out\b|\breason\b",
+    r"\bstep[ -]by[ -]step\b|\bone step at a time\b|\breason\b"
+    r"|\b(?:show|write) (?:your|the|every|each) (?:work|step|calcul)"
+    r"|\bthink (?:it )?(?:through|carefully)\b|\bwork (?:it|this|the problem) out\b",
     re.IGNORECASE,
 )
 _CHECKS = re.compile(
@@ -51,22 +54,32 @@ def is_word_problem(reading: Reading) -> bool:
 
 def word_problem(reading: Reading, ability: Ability, dice: Dice) -> str:
     """Return the answer to a word problem."""
-    checks = reading.asks(_CHECKS)
-    care = ability.care + (1 - ability.care) * (0.6 if checks else 0.0)
-    slip = ability.slip * (0.5 if checks else 1.0)
-
-    def slips(number: int, result: Fraction) -> Fraction:
-        if not dice.chance(f"slip {number}", slip):
-            return result
-        return result + dice.pick(f"slip by {number}", (1, -1, 10, -10, 2))
-
-    steps = solve(reading.material, lambda cue: dice.chance("notice " + cue, care), slips)
+    steps = _solved(reading, ability, dice)
     if not steps:
         return "There is no number in this question that I could calculate with."
     if reading.asks(_STEPS) and dice.chance("work in steps", ability.obedience):
         return _worked(steps, reading, ability, dice)
     shown = steps[: _reach(ability, dice)]
     return _short(shown[-1].result, reading, ability, dice)
+
+
+# What a request for checks does: the share of what is overlooked that is then seen, and of the
+# slips that remain.
+_SEEN_ON_CHECK, _SLIPS_LEFT = 0.6, 0.5
+
+
+def _solved(reading: Reading, ability: Ability, dice: Dice) -> list[Step]:
+    care, slip = ability.care, ability.slip
+    if reading.asks(_CHECKS):
+        care += (1 - care) * _SEEN_ON_CHECK
+        slip *= _SLIPS_LEFT
+
+    def slips(number: int, result: Fraction) -> Fraction:
+        if not dice.chance(f"slip {number}", slip):
+            return result
+        return result + dice.pick(f"slip by {number}", (1, -1, 10, -10, 2))
+
+    return solve(reading.material, lambda cue: dice.chance("notice " + cue, care), slips)
 
 
 def _reach(ability: Ability, dice: Dice) -> int:
@@ -76,7 +89,7 @@ def _reach(ability: Ability, dice: Dice) -> int:
 
 
 def _short(result: Fraction, reading: Reading, ability: Ability, dice: Dice) -> str:
-    number = written(result)
+    number = _written(result)
     marker = _marker(reading, ability, dice)
     if marker:
         return f"{marker} {number}"
@@ -87,18 +100,22 @@ def _short(result: Fraction, reading: Reading, ability: Ability, dice: Dice) -> 
 
 def _worked(steps: list[Step], reading: Reading, ability: Ability, dice: Dice) -> str:
     """Write the steps line by line, then the result."""
-    lines = [
-        f"{place}. {written(step.left)} {step.operator} {written(step.right)} = {written(step.result)}"
-        for place, step in enumerate(steps, 1)
-    ]
-    number = written(steps[-1].result)
+    lines = [f"{place}. {_calculation(step)}" for place, step in enumerate(steps, 1)]
+    number = _written(steps[-1].result)
     marker = _marker(reading, ability, dice)
     if marker:
         return "\n".join([*lines, f"{marker} {number}"])
     closing = _sentence(number, reading, dice)
     if dice.chance("look back", 0.12):
-        closing += f" That follows from the {written(steps[0].left)} at the beginning."
+        closing += f" That follows from the {_written(steps[0].left)} at the beginning."
     return "\n".join([*lines, closing])
+
+
+def _calculation(step: Step) -> str:
+    if step.operator == "=":
+        return f"The number is {_written(step.result)}."
+    left, right = _written(step.left), _written(step.right)
+    return f"{left} {step.operator} {right} = {_written(step.result)}"
 
 
 def _marker(reading: Reading, ability: Ability, dice: Dice) -> str | None:
@@ -108,7 +125,7 @@ def _marker(reading: Reading, ability: Ability, dice: Dice) -> str | None:
 
 
 def _sentence(number: str, reading: Reading, dice: Dice) -> str:
-    units = asked_units(question_of(reading.material))
+    units = Question(question_of(reading.lower)).units
     # Stems are good for comparing, not for reading: only short words are whole.
     unit = next((unit for unit in sorted(units) if len(unit) < 5), "")
     return dice.pick(
@@ -121,7 +138,7 @@ def _sentence(number: str, reading: Reading, dice: Dice) -> str:
     )
 
 
-def written(value: Fraction) -> str:
+def _written(value: Fraction) -> str:
     """Return a number as people write it: whole, or with at most two decimals."""
     if value.denominator == 1:
         return str(value.numerator)

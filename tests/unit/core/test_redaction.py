@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.core.redaction import MASK, Redactor
 
-CANARY = "sk-canary/7Qx9+Lm2=Tz5 Rw8Yb1Nc4"
+CANARY = "sk-canary-ab~~?>/7Qx9+Lm2=Tz5 Rw8Yb1Nc4"
 redact = Redactor([CANARY, "hunter22", "abc"])
 
 

@@ -116,6 +116,7 @@ class ScriptedProvider:
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
+            await asyncio.sleep(0)  # a call takes a turn of the loop at least
             await self._gate.wait()
             entry = self._script.pop(0) if len(self._script) > 1 else self._script[0]
             if isinstance(entry, LLMError):

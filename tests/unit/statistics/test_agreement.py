@@ -17,9 +17,7 @@ from workbench.statistics.agreement import (
 
 SCALES: tuple[AlphaScale, ...] = ("nominal", "ordinal", "interval", "ratio")
 ratings = st.lists(
-    st.lists(
-        st.one_of(st.just(float("nan")), st.integers(1, 4).map(float)), min_size=3, max_size=3
-    ),
+    st.lists(st.sampled_from((float("nan"), 1.0, 2.0, 3.0, 4.0)), min_size=3, max_size=3),
     min_size=4,
     max_size=15,
 ).map(lambda rows: np.array(rows).T)
@@ -133,8 +131,9 @@ def test_fleiss_needs_equally_many_raters_and_two_categories() -> None:
 
 def test_judge_that_errs_on_one_variant_only_is_found() -> None:
     rng = np.random.default_rng(3)
-    human = (rng.random(120) < 0.6) * 1.0, (rng.random(120) < 0.6) * 1.0
+    first, second = (rng.random((2, 120)) < 0.6).astype(np.float64)
+    human = first, second
     alike = np.ones(120), np.ones(120)
-    partial = human[0], np.ones(120)
+    partial = first, np.ones(120)
     assert differential_error_p(human, partial) < 0.001
     assert differential_error_p(human, alike) > 0.05

@@ -56,10 +56,18 @@ def test_expected_wins_equal_observed_wins(counts: list[int]) -> None:
     assert expected.tolist() == pytest.approx(wins.sum(axis=1).tolist(), rel=1e-6)
 
 
-def test_variant_that_never_lost_is_named() -> None:
-    wins = np.array([[0.0, 5.0, 3.0], [4.0, 0.0, 2.0], [0.0, 0.0, 0.0]])
-    with pytest.raises(ValueError, match="variant stepwise"):
-        fit_bradley_terry(wins.T, names=["plain", "short", "stepwise"])
+@pytest.mark.parametrize(
+    ("wins", "fault"),
+    [
+        ([[0, 5, 0], [4, 0, 0], [3, 2, 0]], "stepwise never lost"),
+        ([[0, 5, 3], [4, 0, 2], [0, 0, 0]], "stepwise never won"),
+        ([[0, 5, 1, 1], [4, 0, 1, 1], [0, 0, 0, 3], [0, 0, 2, 0]], "plain is not connected"),
+    ],
+)
+def test_variant_without_a_finite_strength_is_named(wins: list[list[int]], fault: str) -> None:
+    table = np.array(wins, dtype=np.float64)
+    with pytest.raises(ValueError, match=fault):
+        fit_bradley_terry(table, names=[*NAMES, "long"][: len(table)])
 
 
 def test_ranking_puts_the_best_first_with_intervals_over_examples() -> None:

@@ -96,7 +96,7 @@ def test_a_lone_example_named_like_a_cluster_stays_alone() -> None:
     runs = paired_runs([1.0] * 3, [0.0] * 3, keys=["x", "b", "c"], clusters=[None, "x", "x"])
     clusters = paired_examples(align(*runs)).clusters
     assert clusters is not None
-    assert clusters.tolist() == [0, 1, 1]
+    assert clusters.tolist() == [0, 0, 1]
 
 
 def test_an_example_cannot_be_in_two_clusters() -> None:

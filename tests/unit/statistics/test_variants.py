@@ -14,7 +14,8 @@ from workbench.statistics.verdict import Verdict
 
 def passed(seed: int, rate: float, n: int = 120) -> Observations:
     difficulty = np.random.default_rng(99).random(n)
-    return run_of((difficulty + np.random.default_rng(seed).normal(0, 0.1, n) < rate) * 1.0)
+    noise = np.random.default_rng(seed).normal(0.0, 0.1, n)
+    return run_of((difficulty + noise < rate).astype(np.float64))
 
 
 def test_every_candidate_is_compared_with_the_one_baseline() -> None:
@@ -68,7 +69,8 @@ def test_models_are_averaged_within_the_example_and_are_no_examples() -> None:
     difficulty = rng.random(80)
     pairs = {
         name: paired_runs(
-            (rng.random(80) < difficulty) * 1.0, (rng.random(80) < difficulty + shift) * 1.0
+            (rng.random(80) < difficulty).astype(np.float64),
+            (rng.random(80) < difficulty + shift).astype(np.float64),
         )
         for name, shift in (("one", 0.2), ("two", 0.1), ("three", -0.05))
     }

@@ -86,7 +86,7 @@ def test_without_a_margin_the_smallest_supported_one_is_named() -> None:
 def test_a_run_that_was_large_enough_is_not_told_to_grow() -> None:
     undecided = sentence(4_000, 80, 100, 1_820)
     assert undecided.endswith("examples are enough to show 3 points.")
-    near_margin = sentence(1_200, 40, 62, 198, margin=0.03)
+    near_margin = sentence(700, 24, 38, 238, margin=0.03)
     assert near_margin.endswith("a loss as large as the margin remains possible.")
 
 

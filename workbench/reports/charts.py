@@ -1,0 +1,152 @@
+"""Charts as inline SVG: numbers in, markup out, nothing else.
+
+No script, no style attribute, no viewBox: positions are percentages of whatever width there
+is and heights are pixels, so that a chart is as sharp and as readable on a telephone as on
+paper. Colours and line widths come from the page's style sheet, by class. Every text is
+escaped here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+__all__ = ["ForestRow", "axis_ticks", "forest_plot"]
+
+_ROW_HEIGHT = 34  # pixels
+_AXIS_HEIGHT = 24
+_CAP = 5  # half the height of the strokes that end an interval
+_ROOM = 0.06  # of the width, left free on both sides
+_STEPS = 6  # at most, between the ticks of the axis
+
+
+@dataclass(frozen=True, slots=True)
+class ForestRow:
+    """One difference with its interval, `low` <= `estimate` <= `high`, in the chart's unit.
+
+    `tone` is a class name of the style sheet; `label` stands before the interval and
+    `figures` behind it. Without an estimate the row says so in `figures`.
+    """
+
+    label: str
+    figures: str
+    tone: str
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """From values to positions in per cent of the width."""
+
+    low: float
+    high: float
+
+    def at(self, value: float) -> str:
+        return f"{100 * (value - self.low) / (self.high - self.low):.2f}%"
+
+
+def forest_plot(rows: Sequence[ForestRow], *, unit: str, margin: float | None = None) -> Markup:
+    """Return differences one below the other on one axis, with a line at no difference.
+
+    With `margin` (positive, in the chart's unit) a second line marks the loss that was
+    agreed to be acceptable.
+    """
+    scale = _scale(rows, margin)
+    body = Markup("").join(_row(row, scale, margin) for row in rows)
+    return Markup('<div class="forest">{}{}</div>').format(body, _axis(scale, unit, margin))
+
+
+def axis_ticks(low: float, high: float) -> list[float]:
+    """Return up to seven round numbers from `low` to `high` (`low` < `high`), evenly spaced."""
+    rough = (high - low) / _STEPS
+    magnitude = 10.0 ** math.floor(math.log10(rough))
+    step = next(s * magnitude for s in (1, 2, 5, 10) if s * magnitude >= rough)
+    first, last = math.ceil(low / step), math.floor(high / step)
+    return [n * step for n in range(first, last + 1)]
+
+
+def _scale(rows: Sequence[ForestRow], margin: float | None) -> _Scale:
+    values = [0.0] if margin is None else [0.0, -margin]
+    values += [v for row in rows for v in (row.low, row.estimate, row.high) if v is not None]
+    low, high = min(values), max(values)
+    room = _ROOM * (high - low) or 1.0
+    return _Scale(low - room, high + room)
+
+
+def _row(row: ForestRow, scale: _Scale, margin: float | None) -> Markup:
+    return Markup(
+        '<div class="forest-row"><div class="forest-label">{label}</div>'
+        '<svg class="forest-strip" height="{height}" role="img" aria-label="{figures}">'
+        '{guides}{interval}</svg><div class="forest-figures">{figures}</div></div>'
+    ).format(
+        label=row.label,
+        figures=row.figures,
+        height=_ROW_HEIGHT,
+        guides=_guides(scale, margin, _ROW_HEIGHT),
+        interval=_interval(row, scale),
+    )
+
+
+def _interval(row: ForestRow, scale: _Scale) -> Markup:
+    if row.estimate is None or row.low is None or row.high is None:
+        return Markup("")
+    middle = _ROW_HEIGHT // 2
+    low, high = scale.at(row.low), scale.at(row.high)
+    return Markup('<g class="{tone}">{line}{caps}<circle cx="{x}" cy="{y}" r="5"/></g>').format(
+        tone=row.tone,
+        line=_line("effect", low, middle, high, middle),
+        caps=Markup("").join(
+            _line("effect", x, middle - _CAP, x, middle + _CAP) for x in (low, high)
+        ),
+        x=scale.at(row.estimate),
+        y=middle,
+    )
+
+
+def _guides(scale: _Scale, margin: float | None, height: int) -> Markup:
+    zero = scale.at(0)
+    lines = _line("zero", zero, 0, zero, height)
+    if margin is not None:
+        x = scale.at(-margin)
+        lines = _line("margin", x, 0, x, height) + lines
+    return lines
+
+
+def _axis(scale: _Scale, unit: str, margin: float | None) -> Markup:
+    ticks = axis_ticks(scale.low, scale.high)
+    step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
+    digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    marks = Markup("").join(
+        _line("tick", scale.at(tick), 0, scale.at(tick), _CAP)
+        + Markup('<text x="{}" y="{}">{}</text>').format(
+            scale.at(tick), _AXIS_HEIGHT - 4, _signed(tick, digits)
+        )
+        for tick in ticks
+    )
+    return Markup(
+        '<div class="forest-row forest-axis"><div class="forest-label">{unit}</div>'
+        '<svg class="forest-strip" height="{height}" aria-hidden="true">'
+        '{base}{marks}</svg><div class="forest-figures">{legend}</div></div>'
+    ).format(
+        unit=unit,
+        height=_AXIS_HEIGHT,
+        base=_line("axis", "0%", 0, "100%", 0),
+        marks=marks,
+        legend="" if margin is None else f"dashed: margin of {margin:g}",
+    )
+
+
+def _line(kind: str, x1: str, y1: float, x2: str, y2: float) -> Markup:
+    return Markup('<line class="{}" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(kind, x1, y1, x2, y2)
+
+
+def _signed(value: float, digits: int) -> str:
+    text = f"{abs(value):.{digits}f}"
+    if float(text) == 0:
+        return "0"
+    return f"+{text}" if value > 0 else f"\N{MINUS SIGN}{text}"

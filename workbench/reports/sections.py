@@ -1,0 +1,440 @@
+"""What the page says of runs and comparisons: a report in, strings and little records out.
+
+Nothing here is markup, and nothing is escaped: that is the template's work. What is not
+known is said in words.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from app.schemas.scores import ScorerView
+from workbench.reports.charts import ForestRow
+from workbench.reports.experiment import ComparisonReport, ExperimentReport, RunReport, RunScore
+from workbench.reports.numbers import (
+    count_text,
+    difference_text,
+    mean_text,
+    milliseconds,
+    money,
+    points,
+    ratio_text,
+    statuses_text,
+)
+
+__all__ = [
+    "Banner",
+    "Facts",
+    "Forest",
+    "RunRow",
+    "Verdict",
+    "Warned",
+    "banners",
+    "forests",
+    "header_facts",
+    "method_facts",
+    "no_verdict",
+    "run_rows",
+    "scorer_text",
+    "timestamp",
+    "verdicts",
+    "warnings",
+]
+
+Facts = list[tuple[str, str]]
+"""Names with what is to be said under them."""
+
+_SYMBOLS: Final[Mapping[str, str]] = {
+    "superior": "▲",
+    "non_inferior": "✓",
+    "worse_within_margin": "▽",
+    "inferior": "▼",
+    "inconclusive": "?",
+    "insufficient_data": "…",
+}
+
+
+def timestamp(moment: datetime) -> str:
+    """2026-01-31 09:05 UTC; times are stored in UTC."""
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def scorer_text(scorer: ScorerView) -> str:
+    """`contains v1 (ignore_case = true)`."""
+    return _scorer_text(scorer.name, scorer.version, scorer.config)
+
+
+def _scorer_text(name: str, version: int, config: Mapping[str, Any]) -> str:
+    options = ", ".join(f"{option} = {_json(value)}" for option, value in config.items())
+    return f"{name} v{version}" + (f" ({options})" if options else "")
+
+
+def _result_scorer(result: Mapping[str, Any]) -> str:
+    scorer = result["scorer"]
+    return _scorer_text(scorer["name"], scorer["version"], scorer["config"])
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(names))
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """Something that must be known before any figure is read."""
+
+    title: str
+    text: str
+
+
+def header_facts(report: ExperimentReport) -> Facts:
+    """Say what was asked of what, when and by whom."""
+    experiment = report.experiment
+    cells = count_text(experiment.example_count, "example")
+    if experiment.example_limit is not None:
+        cells = f"the first {cells} of {report.dataset.example_count:,}"
+    if experiment.repetitions > 1:
+        cells += f", {experiment.repetitions} answers each"
+    ended = ""
+    if experiment.finished_at is not None:
+        ended = f", {experiment.status} {timestamp(experiment.finished_at)}"
+    return [
+        ("Dataset", f"{experiment.dataset}: {cells}"),
+        ("Runs", f"{len(experiment.runs)}, baseline {report.baseline.run.name}"),
+        ("Started", f"{timestamp(experiment.created_at)} by {experiment.created_by}{ended}"),
+    ]
+
+
+def banners(report: ExperimentReport) -> list[Banner]:
+    """Say where answers come from if not from a real model, and what is not there yet."""
+    found: list[Banner] = []
+    simulated = [r.run.name for r in report.runs if r.run.simulated]
+    if simulated:
+        which = "any run" if len(simulated) == len(report.runs) else _names(simulated)
+        found.append(
+            Banner(
+                "Simulated answers",
+                f"No real model answered in {which}. Simulated answers show how the workbench "
+                "works; their figures say nothing about a real model.",
+            )
+        )
+    imported = [r.run for r in report.runs if r.run.origin == "imported"]
+    if imported:
+        which = _names(f"{r.name} (from {r.source})" if r.source else r.name for r in imported)
+        found.append(
+            Banner(
+                "Imported answers",
+                f"{which}: these answers were made elsewhere. Which prompt, model and parameters "
+                "made them is not on this record.",
+            )
+        )
+    if left := sum(r.cells_open for r in report.runs if r.run.origin == "executed"):
+        found.append(_unfinished(report, left))
+    return found
+
+
+def _unfinished(report: ExperimentReport, left: int) -> Banner:
+    experiment = report.experiment
+    told = f"{left:,} of {experiment.wanted:,} cells have no outcome"
+    if experiment.status == "cancelled":
+        return Banner("Cancelled", f"{told}.")
+    return Banner("Not finished", f"{told} yet. Go on with: workbench resume {experiment.number}")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The word, the sentence, and what must be said beside them."""
+
+    word: str
+    tone: str
+    symbol: str
+    candidate: str
+    baseline: str
+    scorer: str
+    sentence: str
+    blocking: int
+    notes: tuple[str, ...]
+
+
+def verdicts(report: ExperimentReport) -> list[Verdict]:
+    """State every comparison, in the words that were stored with it."""
+    return [_verdict(comparison) for comparison in report.comparisons]
+
+
+def _verdict(comparison: ComparisonReport) -> Verdict:
+    result = comparison.result
+    word = str(result["verdict"])
+    notes: list[str] = []
+    if not comparison.declared:
+        notes.append("This is not the analysis that was declared before the run.")
+    if comparison.stale:
+        notes.append(
+            "Scores have changed since this comparison was made. Make it again: workbench compare "
+            f"{result['baseline_run']} {result['candidate_run']}"
+        )
+    return Verdict(
+        word=_words(word),
+        tone=_tone(word),
+        symbol=_SYMBOLS[word],
+        candidate=str(result["candidate_run"]),
+        baseline=str(result["baseline_run"]),
+        scorer=_result_scorer(result),
+        sentence=str(result["sentence"]),
+        blocking=sum(bool(warning["blocking"]) for warning in result["warnings"]),
+        notes=tuple(notes),
+    )
+
+
+def _words(code: str) -> str:
+    return code.replace("_", " ")
+
+
+def _tone(verdict: str) -> str:
+    """The class name under which the style sheet knows a verdict."""
+    return f"v-{verdict.replace('_', '-')}"
+
+
+def no_verdict(report: ExperimentReport) -> str:
+    """Say why there is no verdict and what would give one."""
+    experiment, baseline = report.experiment, report.baseline
+    if len(experiment.runs) == 1:
+        return "There is one run, so nothing to compare it with. Its answers stand below."
+    candidate = next(r.run.name for r in report.runs if r.run.id != baseline.run.id)
+    compare = f"workbench compare {baseline.run.name} {candidate} --scorer NAME"
+    if not any(run.scores for run in report.runs):
+        return (
+            "No scorer was used, so there is no verdict: the answers stand side by side below. "
+            f"To score and compare them, without calling a model: {compare}"
+        )
+    return f"No comparison is stored yet. Make one: {compare}"
+
+
+@dataclass(frozen=True, slots=True)
+class Forest:
+    """One chart: all differences under one scorer against what they were compared with."""
+
+    caption: str
+    rows: tuple[ForestRow, ...]
+    margin: float | None
+
+
+def forests(report: ExperimentReport) -> list[Forest]:
+    """Group the comparisons by scorer and margin, since these share an axis."""
+    groups: dict[tuple[str, float | None], list[Mapping[str, Any]]] = {}
+    for comparison in report.comparisons:
+        result = comparison.result
+        groups.setdefault((_result_scorer(result), result["margin"]), []).append(result)
+    return [_forest(scorer, margin, group) for (scorer, margin), group in groups.items()]
+
+
+def _forest(scorer: str, margin: float | None, results: Sequence[Mapping[str, Any]]) -> Forest:
+    baselines = list(dict.fromkeys(str(result["baseline_run"]) for result in results))
+    against = baselines[0] if len(baselines) == 1 else "its baseline"
+    levels = {f"{100 * r['difference']['level']:.3g}" for r in results if r["difference"]}
+    interval = f", with {'/'.join(sorted(levels))} % intervals" if levels else ""
+    return Forest(
+        caption=f"Difference in {scorer} from {against}, in points{interval}",
+        rows=tuple(_forest_row(result, named=len(baselines) > 1) for result in results),
+        margin=None if margin is None else 100 * margin,
+    )
+
+
+def _forest_row(result: Mapping[str, Any], *, named: bool) -> ForestRow:
+    label = str(result["candidate_run"])
+    if named:
+        label += f" against {result['baseline_run']}"
+    tone, difference = _tone(str(result["verdict"])), result["difference"]
+    if difference is None:
+        return ForestRow(label, "no example scored on both sides", tone)
+    low, estimate, high = (100 * difference[name] for name in ("low", "estimate", "high"))
+    figures = (
+        f"{points(difference['estimate'])} ({points(difference['low'])} to "
+        f"{points(difference['high'])}), n = {result['n_pairs']:,}"
+    )
+    return ForestRow(label, figures, tone, estimate, low, high)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One line of the table of runs; each figure with its own denominator."""
+
+    name: str
+    marks: tuple[str, ...]
+    prompt: str
+    model: str
+    cells: str
+    problems: tuple[str, ...]
+    scores: tuple[tuple[str, str, str], ...]  # scorer, mean with interval, cells by status
+    tokens: str
+    cost: str
+    latency: tuple[str, str]
+
+
+def run_rows(report: ExperimentReport) -> list[RunRow]:
+    """Describe every run; the baseline is marked."""
+    return [_run_row(run, baseline=run is report.baseline) for run in report.runs]
+
+
+def _run_row(report: RunReport, *, baseline: bool) -> RunRow:
+    run, totals = report.run, report.totals
+    marks = {
+        "baseline": baseline,
+        "simulated": run.simulated,
+        "imported": run.origin == "imported",
+    }
+    done = [f"{n:,} {status}" for status, n in sorted(totals.by_status.items()) if n]
+    problems = [f"{n:,} {code}" for code, n in sorted(totals.by_error.items())]
+    if report.cells_open:
+        done.append(f"{report.cells_open:,} open")
+    if totals.reopened:
+        problems.append(f"{totals.reopened:,} outcomes from a retry")
+    latency = report.latency
+    return RunRow(
+        name=run.name,
+        marks=tuple(mark for mark, holds in marks.items() if holds),
+        prompt=run.prompt or "unknown prompt",
+        model=run.model or "unknown model",
+        cells=f"{', '.join(done) or 'no outcome yet'}, of {report.wanted:,}",
+        problems=tuple(problems),
+        scores=tuple(_run_score(score) for score in report.scores),
+        tokens=_tokens(report),
+        cost=_cost(report),
+        latency=("unknown", "unknown")
+        if latency is None
+        else (milliseconds(latency.p50), milliseconds(latency.p95)),
+    )
+
+
+def _run_score(score: RunScore) -> tuple[str, str, str]:
+    statuses = {name: count for name, count in score.statuses.items() if count}
+    return (
+        scorer_text(score.scorer),
+        mean_text(asdict(score)),
+        statuses_text({"statuses": statuses}),
+    )
+
+
+def _tokens(report: RunReport) -> str:
+    totals = report.totals
+    if not totals.by_status:
+        return "none yet"
+    if totals.input_tokens == 0 and totals.output_tokens == 0:
+        return "not reported"
+    return f"{totals.input_tokens:,} in, {totals.output_tokens:,} out"
+
+
+def _cost(report: RunReport) -> str:
+    totals = report.totals
+    if not totals.by_status:
+        return "none yet"
+    if totals.cost is None:
+        return "unknown"
+    cost = money(float(totals.cost))
+    if totals.unpriced:
+        return f"at least {cost}: {count_text(totals.unpriced, 'cell')} of unknown cost"
+    return cost
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """One warning, said once; `candidates` are those it concerns, if not all."""
+
+    code: str
+    blocking: bool
+    text: str
+    candidates: str
+
+
+def warnings(report: ExperimentReport) -> list[Warned]:
+    """Return every warning once, blocking ones first."""
+    found: dict[tuple[str, bool, str], list[str]] = {}
+    for comparison in report.comparisons:
+        for w in comparison.result["warnings"]:
+            key = (str(w["code"]), bool(w["blocking"]), str(w["text"]))
+            found.setdefault(key, []).append(str(comparison.result["candidate_run"]))
+    told = [
+        Warned(code, blocking, text, "" if len(names) == len(report.comparisons) else _names(names))
+        for (code, blocking, text), names in found.items()
+    ]
+    return sorted(told, key=lambda warned: not warned.blocking)
+
+
+def method_facts(comparison: ComparisonReport) -> Facts:
+    """Say how a difference was computed, what it could have shown, and what else changed."""
+    result = comparison.result
+    clusters = "" if result["n_clusters"] is None else f" in {result['n_clusters']:,} clusters"
+    facts = [
+        ("Scorer", _result_scorer(result)),
+        ("Difference", difference_text(result) or "none: no example has a score on both sides"),
+        (
+            "Changed",
+            f"{result['candidate_only']:,} better, {result['baseline_only']:,} worse, of "
+            f"{count_text(result['n_pairs'], 'example')} scored on both sides{clusters}",
+        ),
+        ("Method", _method(result)),
+        ("Margin", _margin(result)),
+    ]
+    if result["detectable_difference"] is not None:
+        facts.append(("Could detect", _detectable(result)))
+    facts.append(("Cost per example", _cost_change(result["cost"])))
+    facts += _latency_change(result["latency"])
+    facts.append(("Seed", str(result["seed"])))
+    facts.append(("Made", f"{timestamp(comparison.created_at)} by {comparison.created_by}"))
+    return facts
+
+
+def _method(result: Mapping[str, Any]) -> str:
+    reason = str(result["reason"])
+    if result["method"] is None:
+        return reason
+    told = f"{reason} Interval: {result['method']}"
+    if result["p_value"] is not None:
+        told += f"; test: {result['p_method']}, p = {result['p_value']:.3g}"
+    return f"{told}."
+
+
+def _margin(result: Mapping[str, Any]) -> str:
+    if result["margin"] is not None:
+        return f"{100 * result['margin']:g} points, the loss declared acceptable before the run"
+    if result["smallest_margin"] is None:
+        return "none declared"
+    smallest = 100 * result["smallest_margin"]
+    return f"none declared; the smallest that these data would support is {smallest:.1f} points"
+
+
+def _detectable(result: Mapping[str, Any]) -> str:
+    told = f"about {100 * result['detectable_difference']:.1f} points with 80 % power"
+    if result["n_for_margin"] is None:
+        return told
+    margin = 100 * result["planning_margin"]
+    return f"{told}; about {result['n_for_margin']:,} examples would do for {margin:g} points"
+
+
+def _cost_change(cost: Mapping[str, Any] | None) -> str:
+    if cost is None:
+        return "unknown on at least one side"
+    told = f"{money(cost['baseline'])} → {money(cost['candidate'])}"
+    ratio = ratio_text(cost["ratio"])
+    return f"{told}, {ratio}" if ratio else told
+
+
+def _latency_change(latency: Mapping[str, Any] | None) -> Facts:
+    if latency is None:
+        return [("Latency", "unknown on at least one side")]
+    before, after = latency["baseline"], latency["candidate"]
+    tail = ""
+    if difference := latency["p95_difference"]:
+        low, high = (milliseconds(difference[name], signed=True) for name in ("low", "high"))
+        change = milliseconds(difference["estimate"], signed=True)
+        tail = f", {change} (95 % CI {low} to {high})"
+    return [
+        ("Latency p50", f"{milliseconds(before['p50'])} → {milliseconds(after['p50'])}"),
+        ("Latency p95", f"{milliseconds(before['p95'])} → {milliseconds(after['p95'])}{tail}"),
+    ]
