@@ -16,7 +16,7 @@ from app.api.errors import add_error_handlers
 from app.api.request_id import RequestIds
 from app.bootstrap import open_services
 from app.core.errors import ConfigurationError
-from app.core.logging import create_logger
+from app.core.logging import Logger, create_logger
 from app.core.settings import Settings
 from app.database import Database
 from app.database.schema import schema_status
@@ -25,13 +25,13 @@ from app.services.builtin_prompts import register_builtin_prompts
 __all__ = ["create_app"]
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Build the application.
+def create_app(settings: Settings, logger: Logger | None = None) -> FastAPI:
+    """Build the application; without a logger it writes to standard error.
 
     Its start refuses a database that does not answer or has another schema, and registers
     the built-in prompts.
     """
-    logger = create_logger(settings.log_level)
+    log = logger or create_logger(settings.log_level)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -47,8 +47,8 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         telemetry={"tracing": False},
     )
-    add_error_handlers(app, logger)
-    app.add_middleware(RequestIds, logger=logger)
+    add_error_handlers(app, log)
+    app.add_middleware(RequestIds, logger=log)
     app.include_router(health.router)
     app.include_router(prompts.router)
     app.include_router(models.router)

@@ -8,11 +8,12 @@ version leaves only its new cells to run.
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
+
+from pydantic import TypeAdapter, ValidationError
 
 from app.core.clock import Clock
 from app.core.errors import Invalid, NotFound
@@ -29,13 +30,14 @@ from app.schemas.datasets import (
     ExampleInput,
     ExampleView,
 )
-from app.schemas.names import NAME_PATTERN, Reference, parse_reference
+from app.schemas.names import Name, Reference, parse_reference
 from app.services import audit
 from app.services.dataset_assembly import Assembly, PreparedExample, prepared_batches
 
 __all__ = ["DatasetService", "ImportedVersion"]
 
 _PAGE = 500
+_NAME: TypeAdapter[str] = TypeAdapter(Name)
 
 
 @dataclass(frozen=True)
@@ -277,12 +279,14 @@ async def _store(
 
 
 def _check_name(name: str) -> None:
-    if not re.fullmatch(NAME_PATTERN, name):
+    try:
+        _NAME.validate_python(name)
+    except ValidationError:
         raise Invalid(
             f"{name!r} is no dataset name: use lower-case letters, digits, '.', '_' and '-', "
             "as in triage or team/triage, without a version.",
             path="name",
-        )
+        ) from None
 
 
 def _not_found(reference: Reference, numbers: list[int], names: list[str]) -> NotFound:

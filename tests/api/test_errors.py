@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from io import StringIO
 from uuid import UUID
 
 import httpx2
@@ -18,6 +19,7 @@ from app.core.errors import (
     Unavailable,
     WorkbenchError,
 )
+from app.core.logging import create_logger
 from app.core.settings import Settings
 from app.main import create_app
 
@@ -48,9 +50,14 @@ def database_kind() -> str:
 
 
 @pytest.fixture
-async def client(settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
+def log() -> StringIO:
+    return StringIO()
+
+
+@pytest.fixture
+async def client(settings: Settings, log: StringIO) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of the application with a route that raises what its path names."""
-    application = create_app(settings)
+    application = create_app(settings, create_logger(stream=log))
 
     @application.get("/raise/{name}")
     async def fail(name: str) -> None:
@@ -129,10 +136,10 @@ async def test_a_request_id_that_is_no_plain_token_is_replaced(
 
 
 async def test_an_unexpected_error_is_logged_once_with_its_trace_and_request_id(
-    capsys: pytest.CaptureFixture[str], client: httpx2.AsyncClient
+    client: httpx2.AsyncClient, log: StringIO
 ) -> None:
     await client.get("/raise/unexpected", headers={"x-request-id": "seen"})
-    (line,) = capsys.readouterr().err.splitlines()
+    (line,) = log.getvalue().splitlines()
     entry = json.loads(line)
     assert entry["event"] == "unexpected_error"
     assert entry["request_id"] == "seen"
@@ -140,7 +147,7 @@ async def test_an_unexpected_error_is_logged_once_with_its_trace_and_request_id(
 
 
 async def test_the_log_has_what_the_answer_does_not_tell(
-    capsys: pytest.CaptureFixture[str], client: httpx2.AsyncClient
+    client: httpx2.AsyncClient, log: StringIO
 ) -> None:
     await client.get("/raise/configuration")
-    assert json.loads(capsys.readouterr().err)["detail"] == f"{SECRET} is missing."
+    assert json.loads(log.getvalue())["detail"] == f"{SECRET} is missing."

@@ -16,6 +16,12 @@ def content(text: str) -> PromptContent:
 
 
 @pytest.fixture
+def database_kind() -> str:
+    """What the routes call is tested on both databases elsewhere."""
+    return "sqlite"
+
+
+@pytest.fixture
 async def prompts(application: FastAPI, actor: Actor) -> PromptService:
     """A registry with two versions of `desk/triage` and one of `triage`."""
     service: PromptService = application.state.services.prompts

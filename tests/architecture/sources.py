@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 __all__ = [
+    "PACKAGES",
     "REPOSITORY",
     "Finder",
     "Finding",

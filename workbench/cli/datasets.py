@@ -122,14 +122,16 @@ async def list_(format_: FormatOption = "text") -> None:
         return
     table = _table("dataset", "examples", "with expected", "inputs", "imported")
     for summary in datasets:
-        table.add_row(
+        cells = (
             f"{summary.name}@{summary.latest}",
             f"{summary.example_count:,}",
             f"{summary.expected_count:,}",
             ", ".join(summary.input_names),
             f"{summary.updated_at:%Y-%m-%d %H:%M} UTC",
         )
-    out().print(table, soft_wrap=False)
+        table.add_row(*map(Text, cells))
+    table.columns[0].no_wrap = True
+    out().print(table, soft_wrap=False, crop=False)
 
 
 @app.command()

@@ -20,6 +20,7 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Show generations of a run: request, answer, scores, errors, attempts.")
 
+_LAST_REPETITION = 1_000_000
 _FAILED = ("failed", "incomplete", "abandoned", "cancelled")
 
 
@@ -29,6 +30,9 @@ async def show(
     run: Annotated[str, typer.Argument(help="Its name, a unique beginning of it, or latest.")],
     failed: Annotated[bool, typer.Option("--failed", help="Only cells without an answer.")] = False,
     key: Annotated[str | None, typer.Option(help="Only this example.")] = None,
+    after: Annotated[str | None, typer.Option(help="Only keys after this one: the next page.")] = (
+        None
+    ),
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 5,
     format_: Annotated[Format, typer.Option("--format", help="text or json.")] = "text",
 ) -> None:
@@ -37,7 +41,11 @@ async def show(
         services = workspace.services
         found = await services.experiments.run(run)
         stories = await services.generations.stories(
-            found.id, key=key, statuses=_FAILED if failed else (), limit=limit
+            found.id,
+            key=key,
+            statuses=_FAILED if failed else (),
+            after=None if after is None else (after, _LAST_REPETITION),
+            limit=limit,
         )
         told = []
         for story in stories:

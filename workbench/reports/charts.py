@@ -1,9 +1,8 @@
 """Charts as inline SVG: numbers in, markup out, nothing else.
 
-No script, no style attribute, no viewBox: positions are percentages of whatever width there
-is and heights are pixels, so that a chart is as sharp and as readable on a telephone as on
-paper. Colours and line widths come from the page's style sheet, by class. Every text is
-escaped here.
+No script, no style attribute, no viewBox: positions are percentages of whatever room there
+is, so that a chart is as sharp and as readable on a telephone as on paper. Colours, heights
+and line widths come from the page's style sheet, by class. Every text is escaped here.
 """
 
 from __future__ import annotations
@@ -11,14 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from markupsafe import Markup
 
 __all__ = ["ForestRow", "axis_ticks", "forest_plot"]
 
-_ROW_HEIGHT = 34  # pixels
-_AXIS_HEIGHT = 24
-_CAP = 5  # half the height of the strokes that end an interval
+_AXIS_HEIGHT = 24  # pixels
+_CAP = 5  # pixels, half the height of the strokes that end an interval
 _ROOM = 0.06  # of the width, left free on both sides
 _STEPS = 6  # at most, between the ticks of the axis
 
@@ -27,13 +26,14 @@ _STEPS = 6  # at most, between the ticks of the axis
 class ForestRow:
     """One difference with its interval, `low` <= `estimate` <= `high`, in the chart's unit.
 
-    `tone` is a class name of the style sheet; `label` stands before the interval and
-    `figures` behind it. Without an estimate the row says so in `figures`.
+    `label` stands before the interval and `figures` behind it; rows of one `group` share a
+    heading, and without an estimate `figures` says why. `tone` is a class of the style sheet.
     """
 
     label: str
     figures: str
     tone: str
+    group: str = ""
     estimate: float | None = None
     low: float | None = None
     high: float | None = None
@@ -57,7 +57,11 @@ def forest_plot(rows: Sequence[ForestRow], *, unit: str, margin: float | None = 
     agreed to be acceptable.
     """
     scale = _scale(rows, margin)
-    body = Markup("").join(_row(row, scale, margin) for row in rows)
+    guides = _guides(scale, margin)
+    body = Markup("")
+    for group, members in groupby(rows, key=lambda row: row.group):
+        body += _heading(group, guides) if group else Markup("")
+        body += Markup("").join(_row(row, scale, guides) for row in members)
     return Markup('<div class="forest">{}{}</div>').format(body, _axis(scale, unit, margin))
 
 
@@ -78,43 +82,42 @@ def _scale(rows: Sequence[ForestRow], margin: float | None) -> _Scale:
     return _Scale(low - room, high + room)
 
 
-def _row(row: ForestRow, scale: _Scale, margin: float | None) -> Markup:
+def _heading(group: str, guides: Markup) -> Markup:
+    return Markup(
+        '<div class="forest-row forest-group"><div class="forest-label">{}</div>'
+        '<svg class="forest-strip" aria-hidden="true">{}</svg></div>'
+    ).format(group, guides)
+
+
+def _row(row: ForestRow, scale: _Scale, guides: Markup) -> Markup:
     return Markup(
         '<div class="forest-row"><div class="forest-label">{label}</div>'
-        '<svg class="forest-strip" height="{height}" role="img" aria-label="{figures}">'
-        '{guides}{interval}</svg><div class="forest-figures">{figures}</div></div>'
-    ).format(
-        label=row.label,
-        figures=row.figures,
-        height=_ROW_HEIGHT,
-        guides=_guides(scale, margin, _ROW_HEIGHT),
-        interval=_interval(row, scale),
-    )
+        '<svg class="forest-strip" role="img" aria-label="{figures}">{guides}{interval}</svg>'
+        '<div class="forest-figures">{figures}</div></div>'
+    ).format(label=row.label, figures=row.figures, guides=guides, interval=_interval(row, scale))
 
 
 def _interval(row: ForestRow, scale: _Scale) -> Markup:
+    """Draw around the middle of the strip, whatever its height."""
     if row.estimate is None or row.low is None or row.high is None:
         return Markup("")
-    middle = _ROW_HEIGHT // 2
     low, high = scale.at(row.low), scale.at(row.high)
-    return Markup('<g class="{tone}">{line}{caps}<circle cx="{x}" cy="{y}" r="5"/></g>').format(
+    return Markup(
+        '<svg y="50%" class="{tone}">{line}{caps}<circle cx="{x}" cy="0" r="5"/></svg>'
+    ).format(
         tone=row.tone,
-        line=_line("effect", low, middle, high, middle),
-        caps=Markup("").join(
-            _line("effect", x, middle - _CAP, x, middle + _CAP) for x in (low, high)
-        ),
+        line=_line("effect", low, 0, high, 0),
+        caps=Markup("").join(_line("effect", x, -_CAP, x, _CAP) for x in (low, high)),
         x=scale.at(row.estimate),
-        y=middle,
     )
 
 
-def _guides(scale: _Scale, margin: float | None, height: int) -> Markup:
-    zero = scale.at(0)
-    lines = _line("zero", zero, 0, zero, height)
-    if margin is not None:
-        x = scale.at(-margin)
-        lines = _line("margin", x, 0, x, height) + lines
-    return lines
+def _guides(scale: _Scale, margin: float | None) -> Markup:
+    zero = _line("zero", scale.at(0), 0, scale.at(0), "100%")
+    if margin is None:
+        return zero
+    x = scale.at(-margin)
+    return _line("margin", x, 0, x, "100%") + zero
 
 
 def _axis(scale: _Scale, unit: str, margin: float | None) -> Markup:
@@ -141,7 +144,7 @@ def _axis(scale: _Scale, unit: str, margin: float | None) -> Markup:
     )
 
 
-def _line(kind: str, x1: str, y1: float, x2: str, y2: float) -> Markup:
+def _line(kind: str, x1: str, y1: float, x2: str, y2: float | str) -> Markup:
     return Markup('<line class="{}" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(kind, x1, y1, x2, y2)
 
 

@@ -39,7 +39,7 @@ class Side:
     segments: tuple[Segment, ...]
     missing: str
     omitted: int
-    scores: tuple[str, ...]
+    scores: tuple[tuple[str, str, str], ...]  # scorer, value, explanation
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,6 @@ def _missing(answer: Answer) -> str:
     return f"{answer.status}: {answer.error}" if answer.error else answer.status
 
 
-def _score(score: ScoreView) -> str:
+def _score(score: ScoreView) -> tuple[str, str, str]:
     value = score.status if score.value is None else f"{score.value:.3g}"
-    told = f": {score.explanation}" if score.explanation else ""
-    return f"{score.scorer} v{score.version} {value}{told}"
+    return f"{score.scorer} v{score.version}", value, score.explanation or ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -18,19 +18,21 @@ from workbench.reports.experiment import ComparisonReport, ExperimentReport, Run
 from workbench.reports.numbers import (
     count_text,
     difference_text,
-    mean_text,
     milliseconds,
     money,
+    percent,
     points,
     ratio_text,
     statuses_text,
 )
+from workbench.statistics.wording import format_p
 
 __all__ = [
     "Banner",
     "Facts",
     "Forest",
     "RunRow",
+    "ScoreCell",
     "Verdict",
     "Warned",
     "banners",
@@ -44,6 +46,14 @@ __all__ = [
     "verdicts",
     "warnings",
 ]
+
+_TESTS: Final[Mapping[str, str]] = {
+    "mcnemar_exact": "exact McNemar test",
+    "sign_flip": "sign-flip permutation test",
+    "sign_flip_exact": "exact sign-flip permutation test",
+    "cluster_sign_flip": "sign-flip permutation test of whole clusters",
+    "cluster_sign_flip_exact": "exact sign-flip permutation test of whole clusters",
+}
 
 Facts = list[tuple[str, str]]
 """Names with what is to be said under them."""
@@ -159,7 +169,7 @@ class Verdict:
     baseline: str
     scorer: str
     sentence: str
-    blocking: int
+    blocking: str
     notes: tuple[str, ...]
 
 
@@ -187,7 +197,7 @@ def _verdict(comparison: ComparisonReport) -> Verdict:
         baseline=str(result["baseline_run"]),
         scorer=_result_scorer(result),
         sentence=str(result["sentence"]),
-        blocking=sum(bool(warning["blocking"]) for warning in result["warnings"]),
+        blocking=_names(str(w["code"]) for w in result["warnings"] if w["blocking"]),
         notes=tuple(notes),
     )
 
@@ -236,29 +246,45 @@ def forests(report: ExperimentReport) -> list[Forest]:
 
 def _forest(scorer: str, margin: float | None, results: Sequence[Mapping[str, Any]]) -> Forest:
     baselines = list(dict.fromkeys(str(result["baseline_run"]) for result in results))
-    against = baselines[0] if len(baselines) == 1 else "its baseline"
+    against = baselines[0] if len(baselines) == 1 else "each one's baseline"
     levels = {f"{100 * r['difference']['level']:.3g}" for r in results if r["difference"]}
-    interval = f", with {'/'.join(sorted(levels))} % intervals" if levels else ""
+    interval = f", with {' or '.join(sorted(levels))} % intervals" if levels else ""
+    grouped = sorted(results, key=lambda result: baselines.index(result["baseline_run"]))
     return Forest(
         caption=f"Difference in {scorer} from {against}, in points{interval}",
-        rows=tuple(_forest_row(result, named=len(baselines) > 1) for result in results),
+        rows=tuple(_forest_row(result, grouped=len(baselines) > 1) for result in grouped),
         margin=None if margin is None else 100 * margin,
     )
 
 
-def _forest_row(result: Mapping[str, Any], *, named: bool) -> ForestRow:
-    label = str(result["candidate_run"])
-    if named:
-        label += f" against {result['baseline_run']}"
-    tone, difference = _tone(str(result["verdict"])), result["difference"]
-    if difference is None:
-        return ForestRow(label, "no example scored on both sides", tone)
-    low, estimate, high = (100 * difference[name] for name in ("low", "estimate", "high"))
-    figures = (
-        f"{points(difference['estimate'])} ({points(difference['low'])} to "
-        f"{points(difference['high'])}), n = {result['n_pairs']:,}"
+def _forest_row(result: Mapping[str, Any], *, grouped: bool) -> ForestRow:
+    row = ForestRow(
+        label=str(result["candidate_run"]),
+        figures="no example scored on both sides",
+        tone=_tone(str(result["verdict"])),
+        group=f"against {result['baseline_run']}" if grouped else "",
     )
-    return ForestRow(label, figures, tone, estimate, low, high)
+    difference = result["difference"]
+    if difference is None:
+        return row
+    low, estimate, high = (difference[name] for name in ("low", "estimate", "high"))
+    return replace(
+        row,
+        figures=f"{points(estimate)} ({points(low)} to {points(high)}), n = {result['n_pairs']:,}",
+        estimate=100 * estimate,
+        low=100 * low,
+        high=100 * high,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreCell:
+    """One run's mean under one scorer, what it rests on, and the cells behind it."""
+
+    scorer: str
+    mean: str
+    basis: str
+    cells: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,13 +292,13 @@ class RunRow:
     """One line of the table of runs; each figure with its own denominator."""
 
     name: str
-    marks: tuple[str, ...]
     prompt: str
     model: str
-    cells: str
+    marks: tuple[str, ...]
+    cells: tuple[str, ...]
     problems: tuple[str, ...]
-    scores: tuple[tuple[str, str, str], ...]  # scorer, mean with interval, cells by status
-    tokens: str
+    scores: tuple[ScoreCell, ...]
+    tokens: tuple[str, ...]
     cost: str
     latency: tuple[str, str]
 
@@ -283,51 +309,64 @@ def run_rows(report: ExperimentReport) -> list[RunRow]:
 
 
 def _run_row(report: RunReport, *, baseline: bool) -> RunRow:
-    run, totals = report.run, report.totals
+    run, totals, latency = report.run, report.totals, report.latency
     marks = {
         "baseline": baseline,
         "simulated": run.simulated,
         "imported": run.origin == "imported",
     }
-    done = [f"{n:,} {status}" for status, n in sorted(totals.by_status.items()) if n]
     problems = [f"{n:,} {code}" for code, n in sorted(totals.by_error.items())]
-    if report.cells_open:
-        done.append(f"{report.cells_open:,} open")
     if totals.reopened:
         problems.append(f"{totals.reopened:,} outcomes from a retry")
-    latency = report.latency
+    unknown = ("unknown", "unknown")
     return RunRow(
         name=run.name,
-        marks=tuple(mark for mark, holds in marks.items() if holds),
         prompt=run.prompt or "unknown prompt",
         model=run.model or "unknown model",
-        cells=f"{', '.join(done) or 'no outcome yet'}, of {report.wanted:,}",
+        marks=tuple(mark for mark, holds in marks.items() if holds),
+        cells=_cells(report),
         problems=tuple(problems),
-        scores=tuple(_run_score(score) for score in report.scores),
+        scores=tuple(_score_cell(score) for score in report.scores),
         tokens=_tokens(report),
         cost=_cost(report),
-        latency=("unknown", "unknown")
-        if latency is None
-        else (milliseconds(latency.p50), milliseconds(latency.p95)),
+        latency=(milliseconds(latency.p50), milliseconds(latency.p95)) if latency else unknown,
     )
 
 
-def _run_score(score: RunScore) -> tuple[str, str, str]:
-    statuses = {name: count for name, count in score.statuses.items() if count}
-    return (
-        scorer_text(score.scorer),
-        mean_text(asdict(score)),
-        statuses_text({"statuses": statuses}),
+def _cells(report: RunReport) -> tuple[str, ...]:
+    counts = {status: n for status, n in sorted(report.totals.by_status.items()) if n}
+    if report.cells_open:
+        counts["open"] = report.cells_open
+    if len(counts) == 1:
+        [(status, count)] = counts.items()
+        return (f"all {count:,} {status}",)
+    return (*(f"{count:,} {status}" for status, count in counts.items()), f"of {report.wanted:,}")
+
+
+def _score_cell(score: RunScore) -> ScoreCell:
+    basis = []
+    if score.n_correct is not None:
+        basis.append(f"{score.n_correct:,} of {score.n_scored:,}")
+    if score.interval is not None:
+        low, high = score.interval
+        basis.append(f"95 % CI {100 * low:.1f} to {100 * high:.1f}")
+    return ScoreCell(
+        scorer=scorer_text(score.scorer),
+        mean="no score" if score.mean is None else percent(score.mean),
+        basis="; ".join(basis),
+        cells=statuses_text(
+            {"statuses": {name: count for name, count in score.statuses.items() if count}}
+        ),
     )
 
 
-def _tokens(report: RunReport) -> str:
+def _tokens(report: RunReport) -> tuple[str, ...]:
     totals = report.totals
     if not totals.by_status:
-        return "none yet"
+        return ("none yet",)
     if totals.input_tokens == 0 and totals.output_tokens == 0:
-        return "not reported"
-    return f"{totals.input_tokens:,} in, {totals.output_tokens:,} out"
+        return ("not reported",)
+    return (f"{totals.input_tokens:,} in", f"{totals.output_tokens:,} out")
 
 
 def _cost(report: RunReport) -> str:
@@ -344,26 +383,34 @@ def _cost(report: RunReport) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """One warning, said once; `candidates` are those it concerns, if not all."""
+    """All that is warned of under one code, each sentence once."""
 
     code: str
     blocking: bool
-    text: str
-    candidates: str
+    texts: tuple[str, ...]
 
 
 def warnings(report: ExperimentReport) -> list[Warned]:
-    """Return every warning once, blocking ones first."""
-    found: dict[tuple[str, bool, str], list[str]] = {}
+    """Return the warnings by code, blocking ones first."""
+    found: dict[tuple[str, bool], dict[str, list[str]]] = {}
     for comparison in report.comparisons:
         for w in comparison.result["warnings"]:
-            key = (str(w["code"]), bool(w["blocking"]), str(w["text"]))
-            found.setdefault(key, []).append(str(comparison.result["candidate_run"]))
+            texts = found.setdefault((str(w["code"]), bool(w["blocking"])), {})
+            names = texts.setdefault(str(w["text"]), [])
+            names.append(str(comparison.result["candidate_run"]))
     told = [
-        Warned(code, blocking, text, "" if len(names) == len(report.comparisons) else _names(names))
-        for (code, blocking, text), names in found.items()
+        Warned(code, blocking, tuple(_concerning(report, *item) for item in texts.items()))
+        for (code, blocking), texts in found.items()
     ]
     return sorted(told, key=lambda warned: not warned.blocking)
+
+
+def _concerning(report: ExperimentReport, text: str, candidates: Sequence[str]) -> str:
+    """Add which comparisons a sentence is about, unless all or it says so itself."""
+    named = any(run.run.name in text for run in report.runs)
+    if named or len(candidates) == len(report.comparisons):
+        return text
+    return f"{_names(candidates)}: {text}"
 
 
 def method_facts(comparison: ComparisonReport) -> Facts:
@@ -379,8 +426,10 @@ def method_facts(comparison: ComparisonReport) -> Facts:
             f"{count_text(result['n_pairs'], 'example')} scored on both sides{clusters}",
         ),
         ("Method", _method(result)),
-        ("Margin", _margin(result)),
     ]
+    if result["p_value"] is not None:
+        facts.append(("Test", _test(result)))
+    facts.append(("Margin", _margin(result)))
     if result["detectable_difference"] is not None:
         facts.append(("Could detect", _detectable(result)))
     facts.append(("Cost per example", _cost_change(result["cost"])))
@@ -391,13 +440,13 @@ def method_facts(comparison: ComparisonReport) -> Facts:
 
 
 def _method(result: Mapping[str, Any]) -> str:
-    reason = str(result["reason"])
-    if result["method"] is None:
-        return reason
-    told = f"{reason} Interval: {result['method']}"
-    if result["p_value"] is not None:
-        told += f"; test: {result['p_method']}, p = {result['p_value']:.3g}"
-    return f"{told}."
+    method = "" if result["method"] is None else f" ({result['method']})"
+    return f"{result['reason']}{method}"
+
+
+def _test(result: Mapping[str, Any]) -> str:
+    name = _TESTS.get(str(result["p_method"]), _words(str(result["p_method"])))
+    return f"{name}, {format_p(result['p_value'])}"
 
 
 def _margin(result: Mapping[str, Any]) -> str:

@@ -82,6 +82,11 @@ class _Task:
         return Weighing(self.dice, trust, noise)
 
 
+# Habits, as chances: bare JSON without being told, no sentence before a fenced block, snake case
+# and camel case for keys of one's own, and leaving a field empty without being told.
+_BARE_JSON, _SILENT, _SNAKE_CASE, _CAMEL_CASE, _ADMITS_ABSENCE = 0.65, 0.6, 0.75, 0.13, 0.3
+
+
 def extraction(
     reading: Reading,
     response_format: Mapping[str, JSON] | None,
@@ -108,9 +113,9 @@ def _key(field: Field, task: _Task) -> str:
         return field.name
     words = field.name.split()
     style = task.dice.uniform("key style")
-    if style < 0.75:
+    if style < _SNAKE_CASE:
         return "_".join(words)
-    if style < 0.88:
+    if style < _SNAKE_CASE + _CAMEL_CASE:
         return words[0] + "".join(word.capitalize() for word in words[1:])
     return " ".join(word.capitalize() for word in words)
 
@@ -188,7 +193,7 @@ def _amount(field: Field, task: _Task) -> JSON:
 
 def _identifier(field: Field, task: _Task) -> JSON:
     told = "null" in field.types or _NULL.search(field.notes) is not None
-    strict = task.obeys("null") if told else task.dice.chance("admit absence", 0.3)
+    strict = task.obeys("null") if told else task.dice.chance("admit absence", _ADMITS_ABSENCE)
     wanted = _words_before(field.name)
     taken: list[tuple[Amount | Day, int]] = [*task.amounts, *task.days]
     text = task.reading.material
@@ -289,8 +294,8 @@ def _written(found: Mapping[str, JSON], formatted: bool, task: _Task) -> str:
     if formatted:
         plain = 0.75 + task.ability.obedience / 4
     else:
-        plain = task.ability.obedience if task.reading.asks(_ONLY) else 0.65
+        plain = task.ability.obedience if task.reading.asks(_ONLY) else _BARE_JSON
     if task.dice.chance("plain json", plain):
         return json.dumps(found, ensure_ascii=False)
     block = "```json\n" + json.dumps(found, ensure_ascii=False, indent=2) + "\n```"
-    return block if task.dice.chance("silent", 0.6) else "Here is what I found:\n\n" + block
+    return block if task.dice.chance("silent", _SILENT) else "Here is what I found:\n\n" + block

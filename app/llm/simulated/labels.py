@@ -42,7 +42,8 @@ _WITH_BRACKETS = re.compile(_NAME + r" \(([^()\n]{3,120})\)")
 _AFTER_COLON = re.compile(r":[ \t]*((?:[^,.:;\n]{2,30},){1,19}[^,.:;\n]{2,30})(?:[.;\n]|\Z)")
 _WORD = r"[a-z][\w-]{0,30}"
 _ALTERNATIVES = re.compile(
-    r"\b(?:answer|reply|respond|say|as|either|whether|choose|is it|one of)\b[^.\n]{0,40}?"
+    r"\b(?:answer|reply|respond|say|as|either|whether|choose|one of|"
+    r"is (?:it|this|the \w+))\b[^.\n]{0,40}?"
     rf"\b({_WORD}(?:, {_WORD}){{0,9}}),? or ({_WORD})\b",
     re.IGNORECASE,
 )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow
 import pytest
-from click.testing import Result
 from pyarrow import parquet
 from typer.testing import CliRunner
 
@@ -27,22 +27,23 @@ COLUMNS = (
     "--cluster", "customer",
 )  # fmt: skip
 
-Run = Callable[..., Result]
+Run = Callable[..., Any]
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workspace(tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("WORKBENCH_DATABASE_URL", raising=False)
     monkeypatch.setenv("COLUMNS", "80")
     (tmp_path / "workbench.yaml").write_text("workspace_version: 1\n")
     (tmp_path / "tickets.csv").write_text(TICKETS)
+    shutil.copy(sqlite_template, tmp_path / "workbench.db")  # migrating takes most of a second
     return tmp_path
 
 
 @pytest.fixture
 def run(workspace: Path) -> Run:
-    def invoke(*arguments: str, code: int = 0) -> Result:
+    def invoke(*arguments: str, code: int = 0) -> Any:
         result = CliRunner().invoke(app, list(arguments))
         assert result.exit_code == code, result.output
         return result
@@ -50,7 +51,7 @@ def run(workspace: Path) -> Run:
     return invoke
 
 
-def answer(result: Result) -> Any:
+def answer(result: Any) -> Any:
     return json.loads(result.stdout)
 
 
@@ -147,8 +148,14 @@ def test_names_and_keys_are_never_cut_in_a_narrow_pipe(run: Run, workspace: Path
     (workspace / "own.jsonl").write_text(json.dumps(row))
     name = "a-team-with-a-long-name/a-dataset-with-a-longer-name-than-most"
     run("import", "own.jsonl", "--name", name)
-    assert f"{name}@1" in run("list").stdout.replace("\n", "")
+    assert f"{name}@1" in run("list").stdout
     assert key in run("show", name).stdout
+
+
+def test_column_names_are_no_markup(run: Run, workspace: Path) -> None:
+    (workspace / "odd.csv").write_text("[red]a[/]\nx\n")
+    run("import", "odd.csv", "--name", "odd")
+    assert "[red]a[/]" in run("list").stdout
 
 
 def test_escape_sequences_in_a_text_do_not_reach_the_terminal(run: Run, workspace: Path) -> None:

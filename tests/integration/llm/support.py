@@ -65,6 +65,12 @@ async def provider_for(chosen: EndpointSettings) -> AsyncIterator[Provider]:
         await one.close()
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that the server knows and cannot announce."""
+    while not condition():  # noqa: ASYNC110 - the ledger has no event to wait for
+        await asyncio.sleep(0.01)
+
+
 def url_of(server: FakeProvider, dialect: str) -> str:
     return server.ollama_url if dialect == "ollama" else server.base_url
 
@@ -103,9 +109,7 @@ Handler = Callable[["Exchange"], Awaitable[None]]
 class Exchange:
     """One request as the tiny server read it, and the connection to answer on."""
 
-    def __init__(
-        self, head: str, body: bytes, writer: asyncio.StreamWriter
-    ) -> None:
+    def __init__(self, head: str, body: bytes, writer: asyncio.StreamWriter) -> None:
         self.line, *fields = head.split("\r\n")
         pairs = (field.partition(":") for field in fields if field)
         self.headers = {name.lower(): value.strip() for name, _, value in pairs}
@@ -120,7 +124,11 @@ class Exchange:
         self, body: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None
     ) -> None:
         """Send a whole reply."""
-        fields = {"Content-Type": "application/json", "Content-Length": len(body), **(headers or {})}
+        fields = {
+            "Content-Type": "application/json",
+            "Content-Length": len(body),
+            **(headers or {}),
+        }
         lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         await self.send(f"HTTP/1.1 {status} X\r\n{lines}\r\n".encode() + body)
 

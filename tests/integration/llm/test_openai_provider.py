@@ -127,7 +127,9 @@ async def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.Monkey
 
 async def test_the_proxy_of_the_settings_is_used() -> None:
     async with TinyServer() as proxy:
-        endpoint = settings("http://provider.test/v1", proxy=proxy.url.replace("//", "//me:secret@"))
+        endpoint = settings(
+            "http://provider.test/v1", proxy=proxy.url.replace("//", "//me:secret@")
+        )
         async with client_for(endpoint) as client:
             await client.generate(request())
 
@@ -176,9 +178,11 @@ def test_a_base_url_that_is_none_is_refused(url: str) -> None:
 
 
 async def test_a_local_server_needs_no_key() -> None:
-    async with FakeProvider() as server:
-        async with client_for(settings(server.base_url, api_key=None)) as client:
-            assert (await client.generate(request())).attempts == 1
+    async with (
+        FakeProvider() as server,
+        client_for(settings(server.base_url, api_key=None)) as client,
+    ):
+        assert (await client.generate(request())).attempts == 1
 
 
 async def test_openai_without_a_key_is_refused_before_the_call() -> None:
@@ -215,7 +219,7 @@ async def test_a_model_is_probed_through_the_sdk_and_the_guard() -> None:
             await one.probe("m-2")
 
 
-@pytest.mark.parametrize("body", [b"<html></html>", b"[]", b"{}", b"{"])
+@pytest.mark.parametrize("body", [b"<html></html>", b"[]", b"{"])
 @pytest.mark.parametrize("content_type", ["text/html", "application/json"])
 async def test_a_description_that_is_none_is_malformed(body: bytes, content_type: str) -> None:
     async def answer(exchange: Exchange) -> None:

@@ -23,6 +23,7 @@ from tests.integration.llm.support import (
     provider,
     request,
     settings,
+    until,
 )
 
 PATIENT = RetryPolicy(base_s=0.01, budget_s=30)
@@ -95,8 +96,7 @@ async def test_the_slot_is_free_while_a_call_waits() -> None:
         client_for(settings(server.base_url), retry=PATIENT, concurrency=1) as client,
     ):
         waiting = asyncio.create_task(client.generate(request(text="waits")))
-        while not server.ledger.calls:
-            await asyncio.sleep(0.01)
+        await until(lambda: bool(server.ledger.calls))
         others = [await client.generate(request(text=str(n))) for n in range(5)]
         assert not waiting.done()
         response = await waiting
@@ -185,8 +185,7 @@ async def test_draining_lets_a_call_in_flight_end() -> None:
         client_for(settings(server.base_url)) as client,
     ):
         in_flight = asyncio.create_task(client.generate(request()))
-        while not server.ledger.calls:
-            await asyncio.sleep(0.01)
+        await until(lambda: bool(server.ledger.calls))
         client.drain()
 
         assert (await in_flight).choices[0].message.text == "hello ☃ world"
@@ -213,7 +212,6 @@ async def test_no_connection_and_no_task_is_left_behind(dialect: str) -> None:
             except LLMError:
                 pass
         await one.close()
-        while server.ledger.in_flight:
-            await asyncio.sleep(0.01)
+        await until(lambda: not server.ledger.in_flight)
 
     assert asyncio.all_tasks() == before

@@ -45,15 +45,17 @@ TRACES = (
 class Echo(TinyServer):
     """Gives back all it was sent, in an error message, a body or a header."""
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, dialect: str) -> None:
         super().__init__(self._play)
         self._status = status
+        self._dialect = dialect
 
     async def _play(self, exchange: Exchange) -> None:
         said = " ".join([exchange.line, *exchange.headers.values(), f"{KEY[:12]}*** {quote(KEY)}"])
-        body = {"error": {"message": f"You sent: {said}", "code": base64.b64encode(KEY.encode())}}
+        message = f"You sent: {said} {base64.b64encode(KEY.encode()).decode()}"
+        error = message if self._dialect == "ollama" else {"message": message}
         await exchange.answer(
-            orjson.dumps(body, default=bytes.decode),
+            orjson.dumps({"error": error}),
             status=self._status,
             headers={"x-request-id": "r-1", "x-echo": said},
         )
@@ -106,7 +108,7 @@ def assert_clean(shown: str) -> None:
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 404, 422, 429, 500])
 async def test_an_echoed_key_is_masked(dialect: str, stream: bool, status: int) -> None:
-    async with Echo(status) as server:
+    async with Echo(status, dialect) as server:
         shown = await Recorder(server.url, dialect).fail("m", stream=stream)
 
     assert "You sent" in shown

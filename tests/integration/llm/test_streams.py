@@ -54,7 +54,7 @@ async def test_a_stream_cut_at_any_byte_before_its_end_is_never_a_success() -> N
             with pytest.raises(TruncatedStream if cut else MalformedResponse) as caught:
                 await collect(client, "m", "openai")
             assert (caught.value.partial_text or "") in "é 🙂"
-        for cut in range(end, len(whole) + 1):
+        for cut in range(end, len(whole) + 1):  # noqa: B007 - `play` reads it
             events = await collect(client, "m", "openai")
             assert events[-1].response is not None
             assert events[-1].response.choices[0].message.text == "é 🙂"
@@ -73,7 +73,7 @@ async def test_an_ollama_stream_cut_at_any_byte_is_never_a_success() -> None:
         await exchange.answer(whole[:cut], headers={"Content-Type": "application/x-ndjson"})
 
     async with TinyServer(play) as server, client_for(settings(server.url, "ollama")) as client:
-        for cut in range(len(whole)):
+        for cut in range(len(whole)):  # noqa: B007 - `play` reads it
             # The SDK reads the piece of a line as a line: that is no JSON, hence malformed.
             with pytest.raises((TruncatedStream, MalformedResponse)):
                 await collect(client, "m", "ollama")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from decimal import Decimal
 from random import Random
@@ -23,9 +24,9 @@ from app.llm.errors import (
     TruncatedStream,
 )
 from app.llm.limits import AccountLimits
-from app.llm.providers import Provider
+from app.llm.providers import Provider, ProviderReply
 from app.llm.retry import RetryPolicy
-from app.llm.types import AttemptRecord, ModelTarget, Price, StreamEvent, Usage
+from app.llm.types import AttemptRecord, LLMRequest, ModelTarget, Price, StreamEvent, Usage
 from tests.unit.llm.support import ManualClock, ScriptedProvider, request
 
 AT_ONCE = RetryPolicy(base_s=0.0, spread=0.0)
@@ -59,7 +60,8 @@ async def turns() -> None:
 
 
 async def test_an_answer_carries_everything_that_a_generation_records() -> None:
-    clock, seen = ManualClock(), []
+    clock = ManualClock()
+    seen: list[AttemptRecord] = []
     price = Price("p1", Decimal("2.50"), Decimal(10))
     one = client(ScriptedProvider(["fine"]), clock=clock)
 
@@ -72,9 +74,7 @@ async def test_an_answer_carries_everything_that_a_generation_records() -> None:
     assert response.started_at == clock.now()
     assert response.attempts == 1
     assert seen == [
-        AttemptRecord(
-            1, clock.now(), 0.0, "ok", 200, "req-1", Usage(10, 2), Decimal("0.000045")
-        )
+        AttemptRecord(1, clock.now(), 0.0, "ok", 200, "req-1", Usage(10, 2), Decimal("0.000045"))
     ]
 
 
@@ -138,7 +138,8 @@ async def test_a_filtered_answer_is_recorded_with_what_it_cost() -> None:
 
 async def test_a_cancelled_call_is_recorded_and_its_slot_is_free() -> None:
     provider = ScriptedProvider(hold=True)
-    one, seen = client(provider), []
+    one = client(provider)
+    seen: list[AttemptRecord] = []
     task = asyncio.create_task(one.generate(request(), on_attempt=seen.append))
     await turns()
 
@@ -300,7 +301,8 @@ async def test_draining_sends_waiters_away_and_lets_calls_in_flight_end() -> Non
 
 async def test_a_call_that_fails_while_draining_is_not_tried_again() -> None:
     provider = ScriptedProvider([ServerError("no", http_status=500)], hold=True)
-    one, seen = client(provider), []
+    one = client(provider)
+    seen: list[AttemptRecord] = []
     task = asyncio.create_task(one.generate(request(), on_attempt=seen.append))
     await turns()
 
@@ -372,7 +374,9 @@ async def test_a_stream_that_broke_after_an_event_is_final() -> None:
 
 async def test_a_stream_that_ends_without_an_answer_is_no_success() -> None:
     class Silent(ScriptedProvider):
-        async def stream(self, request):  # type: ignore[no-untyped-def,override] # as in the base
+        async def stream(
+            self, request: LLMRequest
+        ) -> AsyncGenerator[StreamEvent | ProviderReply, None]:
             yield StreamEvent("half")
 
     with pytest.raises(TruncatedStream):
@@ -381,7 +385,8 @@ async def test_a_stream_that_ends_without_an_answer_is_no_success() -> None:
 
 async def test_a_reader_that_leaves_ends_the_call_and_frees_the_slot() -> None:
     provider = ScriptedProvider(["one two three"])
-    one, seen = client(provider), []
+    one = client(provider)
+    seen: list[AttemptRecord] = []
 
     async with aclosing(one.stream(request(), on_attempt=seen.append)) as events:
         async for _ in events:

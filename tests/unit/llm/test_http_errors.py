@@ -49,7 +49,11 @@ def classify(status: int, body: JSON) -> LLMError:
         (403, openai("Not yours."), AuthenticationFailed),
         (404, openai("The model `x` does not exist", "model_not_found"), UnknownModel),
         # vLLM: the fields at the top, the code a number
-        (404, {"object": "error", "message": "The model `x` does not exist.", "code": 404}, UnknownModel),
+        (
+            404,
+            {"object": "error", "message": "The model `x` does not exist.", "code": 404},
+            UnknownModel,
+        ),
         (404, {"error": "model 'x' not found"}, UnknownModel),  # Ollama
         (404, {"detail": "Not Found"}, BadRequest),  # a wrong base_url
         (400, openai("x is not a valid model ID"), UnknownModel),
@@ -121,7 +125,10 @@ def test_a_parameter_refusal_names_parameter_and_remedy(
 
 
 def test_a_refusal_of_what_was_not_sent_is_no_parameter_refusal() -> None:
-    assert type(classify(400, openai("'seed' is not supported", "unsupported_parameter"))) is BadRequest
+    assert (
+        type(classify(400, openai("'seed' is not supported", "unsupported_parameter")))
+        is BadRequest
+    )
 
 
 @pytest.mark.parametrize(
@@ -132,7 +139,10 @@ def test_a_refusal_of_what_was_not_sent_is_no_parameter_refusal() -> None:
         ({"error": {"code": 429, "message": "slow"}}, RateLimited),
         ({"error": {"code": "rate_limit_exceeded"}}, RateLimited),
         ({"error": {"type": "insufficient_quota"}}, QuotaExhausted),
-        ({"error": {"code": "invalid_api_key", "type": "invalid_request_error"}}, AuthenticationFailed),
+        (
+            {"error": {"code": "invalid_api_key", "type": "invalid_request_error"}},
+            AuthenticationFailed,
+        ),
         ({"error": {"code": "content_filter"}}, ContentFiltered),
     ],
 )
@@ -164,9 +174,7 @@ def test_class_of_an_error_object_without_a_status(
         ),
     ],
 )
-def test_retry_after_is_read_in_every_form(
-    headers: dict[str, str], seconds: float | None
-) -> None:
+def test_retry_after_is_read_in_every_form(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after_s(headers, NOON) == seconds
 
 

@@ -100,7 +100,9 @@ async def test_a_slot_given_in_the_moment_of_a_cancellation_is_not_lost() -> Non
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.sampled_from(["start", "urgent", "end", "cancel", "resize"]), st.integers(0, 9)),
+        st.tuples(
+            st.sampled_from(["start", "urgent", "end", "cancel", "resize"]), st.integers(0, 9)
+        ),
         max_size=40,
     )
 )
@@ -253,9 +255,7 @@ class Waiting:
         self._clock.seconds += seconds
 
 
-def quota(
-    clock: ManualClock, pause: Callable[[float], Awaitable[None]], **limits: float
-) -> Quota:
+def quota(clock: ManualClock, pause: Callable[[float], Awaitable[None]], **limits: float) -> Quota:
     return Quota("lab", AccountLimits(**limits), InMemoryLimitStore(clock), pause)  # type: ignore[arg-type] # only the float fields are given
 
 

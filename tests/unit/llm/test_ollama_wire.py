@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import pytest
 
 from app.core.hashing import JSON
@@ -32,6 +35,10 @@ def wanted(*messages: Message, **fields: JSON) -> LLMRequest:
     return LLMRequest(target, messages or (Message("user", "hi"),), **fields)  # type: ignore[arg-type] # tests name a field of any type
 
 
+def asking(parameters: Mapping[str, JSON]) -> LLMRequest:
+    return replace(wanted(), parameters=parameters)
+
+
 def chat(**changes: JSON) -> dict[str, JSON]:
     return {
         "model": "llama3",
@@ -58,7 +65,7 @@ def test_parameters_go_under_options_with_their_names() -> None:
 @pytest.mark.parametrize("name", ["n", "verbosity"])
 def test_what_ollama_would_ignore_is_refused(name: str) -> None:
     with pytest.raises(ParameterNotSupported) as caught:
-        chat_body(request("hi", **{name: 2}), stream=False)
+        chat_body(asking({name: 2}), stream=False)
 
     assert caught.value.parameter == name
 

@@ -33,7 +33,7 @@ from app.llm.types import (
 )
 from tests.unit.llm.support import CONTEXT, request
 
-USAGE = {
+USAGE: JSON = {
     "prompt_tokens": 12,
     "completion_tokens": 5,
     "prompt_tokens_details": {"cached_tokens": 4},
@@ -95,7 +95,11 @@ def test_the_request_id_of_the_header_comes_first() -> None:
 
 
 def test_tool_calls_refusals_and_reasoning_are_kept() -> None:
-    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
+    call: JSON = {
+        "id": "c1",
+        "type": "function",
+        "function": {"name": "f", "arguments": '{"a": 1}'},
+    }
     reply = read(with_message("tool_calls", content=None, tool_calls=[call], reasoning="hm"))
 
     assert reply.choices[0].message == Message(
@@ -105,7 +109,7 @@ def test_tool_calls_refusals_and_reasoning_are_kept() -> None:
 
 
 def test_arguments_sent_as_an_object_become_text_and_a_missing_id_a_number() -> None:
-    call = {"function": {"name": "f", "arguments": {"a": 1}}}
+    call: JSON = {"function": {"name": "f", "arguments": {"a": 1}}}
 
     reply = read(with_message(content=None, tool_calls=[call]))
 
@@ -171,8 +175,8 @@ def test_an_answer_that_the_filter_took_is_an_error_with_its_usage() -> None:
 
 
 def test_one_filtered_choice_of_several_stays_a_choice() -> None:
-    good = {"message": {"content": "a"}, "finish_reason": "stop"}
-    gone = {"message": {"content": None}, "finish_reason": "content_filter"}
+    good: JSON = {"message": {"content": "a"}, "finish_reason": "stop"}
+    gone: JSON = {"message": {"content": None}, "finish_reason": "content_filter"}
 
     reasons = [c.finish_reason for c in read(completion(choices=[good, gone])).choices]
 
@@ -316,7 +320,9 @@ def test_several_choices_are_kept_and_only_the_first_is_passed_on() -> None:
 
 def test_a_character_split_between_two_pieces_is_whole_in_the_answer() -> None:
     first = b'{"choices": [{"index": 0, "delta": {"content": "\\ud83d"}}]}'
-    second = b'{"choices": [{"index": 0, "delta": {"content": "\\ude42"}, "finish_reason": "stop"}]}'
+    second = (
+        b'{"choices": [{"index": 0, "delta": {"content": "\\ude42"}, "finish_reason": "stop"}]}'
+    )
     events, reader = play(first, second, b"[DONE]")
 
     assert reader.reply().choices[0].message.content == "🙂"

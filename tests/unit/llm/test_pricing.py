@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -108,10 +109,9 @@ def test_an_image_inside_the_request_is_bounded_by_its_bytes() -> None:
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens", "num_predict"])
 def test_the_output_bound_is_found_under_every_wire_name(name: str) -> None:
-    assert worst_case_cost(request("hi", **{name: 5}), PRICE) == worst_case_cost(
-        request("hi", **{name: 5}), PRICE
-    )
-    assert worst_case_cost(request("hi", **{name: 5}), PRICE) is not None
+    asked = replace(request("hi"), parameters={name: 5})
+
+    assert worst_case_cost(asked, PRICE) is not None
 
 
 def test_list_prices_are_looked_up_by_date_without_a_network() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +26,7 @@ def test_payloads_are_those_of_the_data_lines() -> None:
 @given(st.sets(st.integers(0, len(STREAM))))
 def test_payloads_do_not_depend_on_where_the_stream_is_cut(cuts: set[int]) -> None:
     places = [0, *sorted(cuts), len(STREAM)]
-    chunks = [STREAM[a:b] for a, b in zip(places, places[1:], strict=False)]
+    chunks = [STREAM[a:b] for a, b in pairwise(places)]
 
     assert payloads(chunks) == PAYLOADS
 

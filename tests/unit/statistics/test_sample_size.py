@@ -32,6 +32,12 @@ def test_needed_examples_detect_what_they_are_needed_for(
         assert minimum_detectable_effect((variance / (n - 1)) ** 0.5) > difference * (1 - 1e-6)
 
 
+@given(st.integers(2, 5_000), st.floats(0.005, 0.5))
+def test_rounding_never_asks_for_one_example_more(n: int, difference: float) -> None:
+    variance = n * (difference / minimum_detectable_effect(1.0)) ** 2
+    assert examples_for_difference(variance, difference) == n
+
+
 @given(st.floats(0.01, 1.0), st.floats(0.02, 0.2), st.floats(0.0, 0.1))
 def test_expecting_a_gain_needs_fewer_examples_for_the_margin(
     variance: float, margin: float, gain: float

@@ -1,0 +1,113 @@
+"""Migrations go one after the other, can be undone, and keep history append-only."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+import app.models
+from app.database import Base
+from tests.architecture.sources import REPOSITORY, example
+
+VERSIONS = REPOSITORY / "migrations" / "versions"
+
+# What is on the main branch has run on somebody's database: it is never edited again, a mistake
+# is mended by the next migration. Add a line when a migration lands.
+LANDED = {
+    "0001_foundation.py": "5d3bf635e4e722821def75212952702a092eaf6c2093c178b92dbf454c177c12",
+    "0002_append_only.py": "92225b42d2074a550d036735febff7cb82f3399388cfe853ec278f4a068d5076",
+}
+
+# Tables whose rows may change, and what of them does. Every other table is guarded by triggers.
+MAY_CHANGE = {
+    "dataset": "nothing; its row is locked by an update that changes nothing",
+    "experiment": "its status",
+    "job": "its status, as the work goes on",
+    "language_model": "nothing; its row is locked by an update that changes nothing",
+    "prompt": "nothing; its row is locked by an update that changes nothing",
+}
+
+
+def migrations() -> list[Path]:
+    return sorted(VERSIONS.glob("*.py"))
+
+
+def assigned(source: str, name: str) -> object:
+    """Return the constant that a migration gives to a name."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and any(
+            isinstance(target, ast.Name) and target.id == name for target in node.targets
+        ):
+            return ast.literal_eval(node.value)
+    raise AssertionError(f"A migration must set {name}.")
+
+
+def steps(source: str, direction: str) -> int:
+    """Return how many calls a direction makes; one that only passes makes none."""
+    for function in example(source).functions():
+        if function.name == direction:
+            return sum(isinstance(node, ast.Call) for node in ast.walk(function))
+    return 0
+
+
+def triggers(database: Path) -> set[str]:
+    with closing(sqlite3.connect(database)) as connection:
+        rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+        return {name for (name,) in rows}
+
+
+def test_migrations_are_numbered_and_follow_each_other() -> None:
+    previous = None
+    for number, path in enumerate(migrations(), start=1):
+        source = path.read_text(encoding="utf-8")
+        revision = f"{number:04d}"
+        assert re.fullmatch(rf"{revision}_[a-z0-9]+(_[a-z0-9]+)*\.py", path.name)
+        assert assigned(source, "revision") == revision
+        assert assigned(source, "down_revision") == previous
+        previous = revision
+
+
+@pytest.mark.parametrize("path", migrations(), ids=lambda path: path.stem)
+def test_a_migration_can_be_undone(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    assert steps(source, "upgrade") > 0
+    assert steps(source, "downgrade") > 0
+
+
+def test_a_migration_that_cannot_be_undone_would_be_found() -> None:
+    assert steps("def downgrade() -> None:\n    pass", "downgrade") == 0
+    assert steps("def upgrade() -> None:\n    op.drop_table('x')", "downgrade") == 0
+
+
+@pytest.mark.parametrize("name", LANDED)
+def test_a_landed_migration_is_never_edited(name: str) -> None:
+    content = (VERSIONS / name).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == LANDED[name], (
+        f"{name} has changed. If it is on the main branch already, write a new migration instead "
+        "(`make migrate-create`). If it is still yours alone, write its new hash into LANDED."
+    )
+
+
+def test_every_landed_migration_is_pinned() -> None:
+    assert set(LANDED) == {path.name for path in migrations()}
+
+
+def test_every_table_is_append_only_or_says_what_may_change(sqlite_template: Path) -> None:
+    assert app.models.__all__
+    guarded = set(Base.metadata.tables) - set(MAY_CHANGE)
+    wanted = {f"append_only_{table}_{event}" for table in guarded for event in ("update", "delete")}
+
+    found = triggers(sqlite_template)
+
+    assert wanted <= found, "a migration that rebuilds a table on SQLite must make them again"
+    assert found <= wanted, "a guarded table is not one that may change"
+
+
+def test_tables_that_may_change_exist() -> None:
+    assert set(MAY_CHANGE) <= set(Base.metadata.tables)
