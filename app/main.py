@@ -19,7 +19,7 @@ from app.core.errors import ConfigurationError
 from app.core.logging import Logger, create_logger
 from app.core.settings import Settings
 from app.database import Database
-from app.database.schema import schema_status
+from app.database.revisions import schema_status
 from app.services.builtin_prompts import register_builtin_prompts
 
 __all__ = ["create_app"]

@@ -84,7 +84,9 @@ parameters: {temperature: 0, max_tokens: 16}
 """
 
 
-def arithmetic_workspace(folder: Path, examples: int, environment: Mapping[str, str]) -> CommandLine:
+def arithmetic_workspace(
+    folder: Path, examples: int, environment: Mapping[str, str]
+) -> CommandLine:
     """Make a workspace with a prompt in two versions and a dataset of additions."""
     (folder / "workbench.yaml").write_text("workspace_version: 1\n")
     (folder / "prompts" / "ask").mkdir(parents=True)

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from app.api.dependencies import ServicesDependency
 from app.core.errors import ConfigurationError, Unavailable
-from app.database.schema import schema_status
+from app.database.revisions import schema_status
 
 __all__ = ["router"]
 

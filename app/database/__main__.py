@@ -8,7 +8,8 @@ import sys
 import tempfile
 
 from app.database.engine import Database
-from app.database.schema import create, has_migrations, upgrade
+from app.database.revisions import known_revisions
+from app.database.schema import create, upgrade
 
 __all__: list[str] = []
 
@@ -17,7 +18,7 @@ async def _create(message: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         database = Database(f"sqlite+aiosqlite:///{folder}/empty.db")
         try:
-            if has_migrations():
+            if known_revisions():
                 await upgrade(database)
             return await create(database, message)
         finally:

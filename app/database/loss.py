@@ -14,7 +14,8 @@ from sqlalchemy import Connection, func, inspect, select, table
 
 from app.core.errors import ConfigurationError
 from app.database.engine import Database
-from app.database.schema import downgrade, schema_status, upgrade
+from app.database.revisions import schema_status
+from app.database.schema import downgrade, upgrade
 
 __all__ = ["DowngradeLoss", "downgrade_loss"]
 

@@ -117,7 +117,7 @@ class ExampleMessage(_Strict):
 
 
 class ExampleInput(_Strict):
-    """One example as it comes in; raises pydantic's `ValidationError` (or `Invalid` by path).
+    """One example as it comes in; what cannot be kept raises pydantic's `ValidationError`.
 
     `key` None lets the import make a key from the input. `expected_output` None means that
     there is none, as does a JSON null. `input` may be empty only beside `messages`.

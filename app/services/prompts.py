@@ -258,6 +258,8 @@ def _checked(text: _Text) -> _Text:
         raise Conflict(
             f"{text.name} is the name of a built-in prompt.", hint="Choose another name."
         )
+    if "\0" in text.description + text.message:
+        raise Invalid("A description or message holds the character NUL; leave it out.")
     check_parameters(text.content.parameters)
     return text
 

@@ -18,6 +18,7 @@ from app.core.ids import new_id
 from app.core.parameters import REQUEST, ResolvedParameters, resolve_parameters
 from app.core.permissions import Actor, Permission, require
 from app.database import AsyncSession, Database
+from app.repositories.audit import AuditRepository
 from app.repositories.variants import VariantRepository
 from app.schemas.models import ModelVersionView
 from app.schemas.prompts import PromptVersionView
@@ -66,6 +67,9 @@ class VariantService:
         resolved = resolve_parameters(request_parameters, prompt.content.parameters, model.facts)
         variants = VariantRepository(session)
         identity = content_hash(_identity(prompt, model, resolved))
+        # Taken before the row and not only with its audit event: of two experiments with the same
+        # variants in other orders, one would wait for a row and the other for the chain.
+        await AuditRepository(session).lock()
         created = await variants.add_if_new(
             {
                 "id": new_id(),

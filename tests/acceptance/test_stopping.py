@@ -126,7 +126,7 @@ def test_ctrl_c_finishes_what_is_in_flight_and_resume_does_the_rest(
             if text.startswith("progress "):
                 break
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=60)
         assert process.returncode == 4, errors
         stored = counts(line)["completed"]
         assert 0 < stored < 1500

@@ -201,6 +201,9 @@ def _is_constant(node: ast.expr) -> bool:
 
 
 def _unbounded_caches(module: Module, function: Function) -> Iterator[Finding]:
+    """A function without parameters has one value: that is a constant made on first use."""
+    if not ast.unparse(function.args):
+        return
     for decorator in function.decorator_list:
         call = decorator.func if isinstance(decorator, ast.Call) else decorator
         name = module.dotted(call)
@@ -284,6 +287,7 @@ def test_a_breach_would_be_found(finder: Finder, source: str) -> None:
         ),
         (module_state, "_EXACT = Context(prec=20)\ndef total(a, b): return _EXACT.add(a, b)"),
         (module_state, "_NAMES = {'a': 1}\nPair = tuple[int, int]\n_T = TypeVar('_T')"),
+        (module_state, "from functools import cache\n@cache\ndef environment(): ..."),
         (module_state, "from functools import lru_cache\n@lru_cache(maxsize=8)\ndef read(x): ..."),
     ],
 )

@@ -210,7 +210,7 @@ async def test_of_twenty_parallel_registrations_of_one_number_one_wins(
     winners = [o for o in outcomes if isinstance(o, Registered)]
     losers = [o for o in outcomes if isinstance(o, NumberTaken)]
     assert (len(winners), len(losers)) == (1, 19)
-    assert {loser.existing for loser in losers} == {winners[0].version}
+    assert all(loser.existing == winners[0].version for loser in losers)
     assert await actions(database) == ["prompt_version.registered"]
 
 
@@ -270,6 +270,12 @@ async def test_a_parameter_that_no_model_takes_is_refused(
     with pytest.raises(Invalid) as caught:
         await prompts.register(ANN, "x", content("a", **parameters), number=1)
     assert caught.value.path == f"parameters.{next(iter(parameters))}"
+
+
+@pytest.mark.parametrize("field", ["description", "message"])
+async def test_a_text_that_no_database_holds_is_refused(prompts: PromptService, field: str) -> None:
+    with pytest.raises(Invalid, match="NUL"):
+        await prompts.register(ANN, "x", content("a"), number=1, **{field: "a\0b"})  # type: ignore[arg-type] # both are texts
 
 
 async def test_who_may_not_write_changes_nothing(

@@ -219,6 +219,26 @@ async def test_parallel_calls_make_one_variant(
     assert len({variant.id for variant in made}) == 1
 
 
+async def test_the_same_variants_in_other_orders_do_not_block_each_other(
+    variants: VariantService,
+    actor: Actor,
+    prompt: PromptVersionView,
+    model: ModelVersionView,
+    database: Database,
+) -> None:
+    async def make(seeds: list[int]) -> None:
+        async with database.write_session() as session:
+            for seed in seeds:
+                await variants.ensure_in(session, actor, prompt, model, {"seed": seed})
+            await session.commit()
+
+    seeds = list(range(8))
+    await asyncio.gather(
+        make(seeds), make(seeds[::-1]), make(seeds[4:] + seeds[:4]), make(seeds[4::-1])
+    )
+    assert len(await variants.list()) == len(seeds)
+
+
 async def test_a_variant_is_found_by_its_id_or_the_beginning_of_its_hash(
     variants: VariantService, actor: Actor, prompt: PromptVersionView, model: ModelVersionView
 ) -> None:

@@ -290,13 +290,13 @@ def test_a_parameter_that_is_not_sent_excludes_nothing() -> None:
 
 
 def test_a_parameter_that_lost_excludes_nothing() -> None:
-    """seed (request) beats temperature (house), which would have beaten top_p (house)."""
+    """top_k (request) beats temperature (house), which would have beaten top_p (house)."""
     known = facts(
         temperature=ParameterFact(exclusive=("top_p",)),
-        seed=ParameterFact(exclusive=("temperature",)),
+        top_k=ParameterFact(exclusive=("temperature",)),
     )
-    resolved = resolve({"seed": 1}, known=known)
-    assert resolved.applied == {"seed": 1, "top_p": 0.6, "max_tokens": 1024}
+    resolved = resolve({"top_k": 1}, known=known)
+    assert resolved.applied == {"top_k": 1, "top_p": 0.6, "max_tokens": 1024}
 
 
 # Settling values that were merged before

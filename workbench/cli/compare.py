@@ -67,7 +67,7 @@ async def compare(
             for index, result in enumerate(results):
                 if index:
                     out().print()
-                out().print(comparison_text(result))
+                out().print(comparison_text(result), soft_wrap=False)
 
 
 async def _pairs(

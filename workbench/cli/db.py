@@ -16,7 +16,8 @@ from app.core.errors import ConfigurationError, Unavailable
 from app.database import Database
 from app.database.backup import backup_sqlite, restore_sqlite
 from app.database.loss import DowngradeLoss, downgrade_loss
-from app.database.schema import SchemaStatus, downgrade, schema_status, upgrade
+from app.database.revisions import SchemaStatus, schema_status
+from app.database.schema import downgrade, upgrade
 from workbench.cli.context import command, err, open_workspace, out
 
 __all__ = ["app"]
@@ -40,7 +41,7 @@ async def upgrade_() -> None:
             _say(f"The schema is up to date: {before.head}.")
             return
         if database.is_sqlite and before.current is not None:
-            _say(f"Backup: {backup_sqlite(database)}")
+            _say(f"Backup: {_copy_beside(database, 'backup')}")
         after = await upgrade(database)
         _say(f"Schema upgraded from {before.current or 'nothing'} to {after.current}.")
 
@@ -65,7 +66,7 @@ async def downgrade_(
         if loss.destroys and not yes:
             raise _loss_refused(loss)
         if database.is_sqlite:
-            _say(f"Backup: {backup_sqlite(database)}")
+            _say(f"Backup: {_copy_beside(database, 'backup')}")
         after = await downgrade(database, revision)
         _say(f"Undone: {', '.join(loss.revisions)}. The schema is at {after.current or 'nothing'}.")
         if database.is_sqlite:
@@ -109,15 +110,7 @@ async def backup(
 ) -> None:
     """Copy an embedded database as it is now; other commands may go on meanwhile."""
     async with open_workspace(check_schema=False) as workspace:
-        database = workspace.services.database
-        if not _exists(database):
-            raise ConfigurationError(f"There is no database yet: {database.path}.")
-        if file is not None and not _is_folder(file.parent):
-            raise ConfigurationError(f"There is no folder {file.parent}.")
-        try:
-            _say(f"Backup: {backup_sqlite(database, file)}")
-        except (sqlite3.Error, OSError) as error:
-            raise Unavailable(f"The backup failed: {error}.") from error
+        _say(f"Backup: {_copy_beside(workspace.services.database, 'backup', file)}")
 
 
 @app.command()
@@ -129,7 +122,7 @@ async def restore(
     """Replace an embedded database's content by a backup's, after a copy of what is there."""
     async with open_workspace(check_schema=False) as workspace:
         database = workspace.services.database
-        if _exists(database) and not yes:
+        if _path(database).is_file() and not yes:
             raise ConfigurationError(
                 f"Restoring replaces everything that {database.path} holds.",
                 hint="Run it again with --yes; a copy of what is there is kept.",
@@ -147,15 +140,11 @@ async def restore(
 
 def _restore(database: Database, file: Path) -> Path | None:
     """Restore, and return the copy of what was there before; None if nothing was."""
-    path = database.path
-    if path is not None and path.exists() and file.exists() and path.samefile(file):
+    path = _path(database)
+    if path.exists() and file.exists() and path.samefile(file):
         raise ConfigurationError(f"{file} is the database itself; name a backup.")
-    safety = None
+    safety = _copy_beside(database, "before-restore") if path.is_file() else None
     try:
-        if path is not None and path.is_file():
-            stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-            safety = path.with_name(f"{path.stem}.{stamp}.before-restore{path.suffix}")
-            backup_sqlite(database, safety)
         restore_sqlite(database, file)
     except ConfigurationError:
         if safety is not None:
@@ -169,6 +158,30 @@ def _restore(database: Database, file: Path) -> Path | None:
     return safety
 
 
+def _copy_beside(database: Database, kind: str, target: Path | None = None) -> Path:
+    """Copy the database to `target`, else beside it under a name with the time."""
+    source = _path(database)
+    if not source.is_file():
+        raise ConfigurationError(f"There is no database yet: {source}.")
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")  # to the microsecond: no two are equal
+    path = target or source.with_name(f"{source.stem}.{stamp}.{kind}{source.suffix}")
+    if not path.parent.is_dir():
+        raise ConfigurationError(f"There is no folder {path.parent}.")
+    try:
+        return backup_sqlite(database, path)
+    except (sqlite3.Error, OSError) as error:
+        raise Unavailable(f"The copy {path} could not be made: {error}.") from error
+
+
+def _path(database: Database) -> Path:
+    if database.path is None:
+        raise ConfigurationError(
+            "Only an embedded SQLite database is copied by this command.",
+            hint="For PostgreSQL use pg_dump and pg_restore.",
+        )
+    return database.path
+
+
 def _loss_refused(loss: DowngradeLoss) -> ConfigurationError:
     return ConfigurationError(
         f"Going down to {loss.target or 'base'} undoes {', '.join(loss.revisions)} and "
@@ -180,10 +193,6 @@ def _loss_refused(loss: DowngradeLoss) -> ConfigurationError:
 def _exists(database: Database) -> bool:
     """Whether there is a database at all; opening a SQLite file would make it."""
     return database.path is None or database.path.is_file()
-
-
-def _is_folder(path: Path) -> bool:
-    return path.is_dir()
 
 
 def _name(database: Database) -> str:

@@ -30,6 +30,20 @@ __all__ = ["app"]
 app = typer.Typer(help="See the main job done on sample data with simulated models.")
 
 _EXPERIMENT = Path("experiments/triage.yaml")
+_OWN_DATA = """\
+text,answer
+"The invoice of May was charged twice.",billing
+"The app closes when I open settings.",bug
+"I want to change the e-mail of my account.",account
+"""
+_OWN_PROMPT = """\
+name: my-prompt
+messages:
+  - {role: system, content: "Answer with one word: billing, bug, account or other."}
+  - {role: user, content: "{{ text }}"}
+variables: {text: {type: string}}
+parameters: {temperature: 0, max_tokens: 8}
+"""
 _DATASETS = ("support-triage", "invoice-extraction", "word-problems")
 
 
@@ -50,7 +64,7 @@ async def demo(
     """
     folder.mkdir(parents=True, exist_ok=True)
     init_workspace(folder, sample=True)
-    start = Path.cwd()
+    folder = folder.resolve()
     os.chdir(folder)
     async with open_workspace() as workspace:
         await _prepare(workspace)
@@ -59,7 +73,8 @@ async def demo(
         done = await _run(workspace)
         await print_outcome(workspace, done, "text")
         page = await write_page(workspace.services, done.experiment, Path("report.html"))
-        _tell_next(folder, page, start)
+        _write_own_example()
+        _tell_next(folder, page)
         return done.exit_code
 
 
@@ -88,40 +103,41 @@ async def _run(workspace: Workspace) -> CarriedOut:
     )
 
 
-def _tell_next(folder: Path, page: Path, start: Path) -> None:
+def _write_own_example() -> None:
+    """Write a small file and a draft for a person to replace by their own."""
+    Path("my-data.csv").write_text(_OWN_DATA, encoding="utf-8")
+    Path("my-prompt.yaml").write_text(_OWN_PROMPT, encoding="utf-8")
+
+
+def _tell_next(folder: Path, page: Path) -> None:
     """Print commands that work when pasted as they stand."""
-    program = _program()
-    here = shlex.quote(str(folder))
+    program, here = _program(), shlex.quote(str(folder))
+    versions = "--prompt support-triage@2 --prompt support-triage@3 --scorer exact_match --limit 50"
     console = out()
-    console.print(f"\nReport: {page.resolve()}")
+    console.print(f"\nReport: {page.resolve()}", markup=False)
     console.print("\n[bold]Next[/], each pasteable as it stands:")
     for title, line in (
-        ("Look at single answers", f"{program} show latest --limit 3"),
+        ("Look at single answers", "show latest --limit 3"),
         (
-            "With an OpenAI key",
-            f"OPENAI_API_KEY=sk-... {program} run --dataset support-triage@1 "
-            "--prompt support-triage@2 --prompt support-triage@3 --model openai/gpt-4.1-mini "
-            "--scorer exact_match --limit 50",
+            "With an OpenAI key (in the environment as OPENAI_API_KEY)",
+            f"run --dataset support-triage@1 {versions} --model openai/gpt-4.1-mini",
         ),
         (
-            "With Ollama",
-            f"{program} run --dataset support-triage@1 --prompt support-triage@2 "
-            "--prompt support-triage@3 --model ollama/llama3.2 --scorer exact_match --limit 50",
+            "With Ollama (after `ollama pull llama3.2`)",
+            f"run --dataset support-triage@1 {versions} --model ollama/llama3.2",
         ),
         (
-            "With your own CSV and prompt",
-            f"{program} run --data my.csv --expected answer --prompt my-prompt.yaml "
-            "--model openai/gpt-4.1-mini --scorer exact_match",
+            "With your own CSV and prompt: edit my-data.csv and my-prompt.yaml first, or later",
+            "run --data my-data.csv --expected answer --prompt my-prompt.yaml "
+            "--model simulated/large --scorer exact_match:ignore_case=true",
         ),
     ):
-        console.print(f"\n  # {title}")
-        console.print(f"  (cd {here} && {escape(line)})", soft_wrap=True)
-    _ = start
+        console.print(f"\n  # {title}", markup=False)
+        console.print(f"  (cd {here} && {program} {line})", markup=False)
 
 
 def _program() -> str:
     """Return how this command is called from inside the demo folder."""
-    found = shutil.which("workbench")
-    if found is not None:
+    if shutil.which("workbench") is not None:
         return "workbench"
     return shlex.quote(str(Path(sys.argv[0]).resolve()))

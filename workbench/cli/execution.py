@@ -16,6 +16,7 @@ from app.schemas.experiments import ExperimentView
 from app.schemas.generations import RunTotals
 from workbench.cli.context import ExitCode, Workspace, err
 from workbench.cli.progress import ProgressMode, show_progress
+from workbench.reports.scores import score_text
 from workbench.runner.comparing import Comparison
 from workbench.runner.execute import ExecutionReport, Executor, FatalError, Progress
 from workbench.runner.lock import experiment_lock
@@ -64,12 +65,13 @@ class _Handle:
 
 @dataclass(frozen=True)
 class CarriedOut:
-    """What came of it: how the execution ended, sums by run, comparisons."""
+    """What came of it: how the execution ended, sums by run, comparisons, score lines by run."""
 
     experiment: ExperimentView
     exit_code: ExitCode
     totals: Sequence[RunTotals]
     comparisons: Sequence[Comparison] = field(default_factory=tuple)
+    scores: Sequence[Sequence[str]] = field(default_factory=tuple)
 
 
 async def carry_out(
@@ -206,11 +208,23 @@ async def _conclude(
             f"{failed} cells failed. Look: workbench show {escape(experiment.runs[0].name)} "
             f"--failed. Try them again: workbench resume {experiment.number} --retry-failed"
         )
-    return CarriedOut(experiment, code, totals, comparisons)
+    return CarriedOut(experiment, code, totals, comparisons, await _scores(workspace, experiment))
+
+
+async def _scores(workspace: Workspace, experiment: ExperimentView) -> list[list[str]]:
+    """Return for each run a line for each scorer that scored it."""
+    scores = workspace.services.scores
+    return [
+        [
+            f"{view.name}: {score_text(await scores.cells(run.id, view.id))}"
+            for view in await scores.scorers_of(run.id)
+        ]
+        for run in experiment.runs
+    ]
 
 
 def _fact(parameter: str | None) -> str:
-    """Return what `models set --parameter` needs so that the refused parameter is not sent again."""
+    """Return what `models set --parameter` needs for a parameter that was refused."""
     if parameter == "max_tokens":
         return "max_tokens=wire:max_completion_tokens"
     return f"{parameter or 'NAME'}=unsupported"

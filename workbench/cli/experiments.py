@@ -84,7 +84,7 @@ async def show(
         name = f" {escape(found.name)}" if found.name else ""
         console.print(
             f"[bold]Experiment {found.number}[/]{name}: {found.status}, {escape(found.dataset)}, "
-            f"{found.example_count} examples × {found.repetitions}"
+            f"{found.example_count} examples x {found.repetitions}"
         )
         for run, total in zip(found.runs, totals, strict=True):
             counts = ", ".join(f"{n} {status}" for status, n in total.by_status.items())
@@ -96,7 +96,7 @@ async def show(
                 console.print(f"    errors: {errors}")
         for comparison in newest.values():
             console.print()
-            console.print(comparison_text(comparison.result))
+            console.print(comparison_text(comparison.result), soft_wrap=False)
         if found.status == "open":
             console.print(f"\nGo on with: workbench resume {found.number}")
 

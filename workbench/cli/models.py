@@ -16,7 +16,13 @@ from app.core.fact_settings import parse_fact_setting
 from app.llm.errors import LLMError, UnknownModel
 from app.llm.providers import ModelReport
 from app.llm.types import ModelTarget
-from app.schemas.models import ModelDeclaration, ModelVersionView, PriceDeclaration, read_time
+from app.schemas.models import (
+    ModelDeclaration,
+    ModelVersionView,
+    PriceDeclaration,
+    parse_model_reference,
+    read_time,
+)
 from app.services.models import Declared
 from workbench.cli.context import Workspace, command, err, open_workspace, out
 from workbench.cli.model_texts import (
@@ -36,6 +42,7 @@ __all__ = ["app"]
 app = typer.Typer(
     help="The model catalog: sync, list, show, add, set, probe, price, retire.",
     no_args_is_help=True,
+    add_completion=False,
 )
 
 Reference = Annotated[
@@ -168,7 +175,7 @@ async def add(
 ) -> None:
     """Add a model, or change what the catalog says of it."""
     declaration = _declaration(
-        model=model,
+        model=str(parse_model_reference(model)),
         endpoint=endpoint,
         provider_model=provider_model,
         context_window=context_window,

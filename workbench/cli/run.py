@@ -18,7 +18,7 @@ from app.schemas.names import parse_reference
 from workbench.cli.context import Workspace, command, err, open_workspace, out
 from workbench.cli.execution import CarriedOut, carry_out
 from workbench.cli.progress import ProgressMode
-from workbench.reports.text import comparison_text
+from workbench.reports.text import comparison_text, experiment_text
 from workbench.runner.pipeline import ExecutionOptions
 from workbench.workspace.dataset_files import import_file
 from workbench.workspace.experiment_files import ExperimentFile, read_experiment_file
@@ -208,23 +208,25 @@ async def print_outcome(workspace: Workspace, done: CarriedOut, format_: Format)
         print(json.dumps(_json(done), indent=2))
         return
     console = out()
-    for run_, totals in zip(done.experiment.runs, done.totals, strict=True):
+    scores = done.scores or [()] * len(done.totals)
+    for run_, totals, lines in zip(done.experiment.runs, done.totals, scores, strict=True):
         told = ", ".join(f"{count} {status}" for status, count in totals.by_status.items())
         mark = " [yellow](simulated)[/]" if run_.simulated else ""
         cost = "" if totals.cost is None else f", ${totals.cost:.4f}"
         console.print(f"  {escape(run_.name)}{mark}: {told or 'nothing yet'}{cost}")
-    for comparison in done.comparisons:
+        for line in lines:
+            console.print(f"    {escape(line)}")
+    results = [comparison.result for comparison in done.comparisons]
+    if results:
         console.print()
-        console.print(comparison_text(comparison.result))
-    if done.exit_code == 0:
+        console.print(
+            comparison_text(results[0]) if len(results) == 1 else experiment_text(results),
+            soft_wrap=False,
+        )
+    if done.experiment.status == "completed":
         number = done.experiment.number
-        console.print()
-        if not done.comparisons:
-            console.print(
-                f"Outputs side by side: workbench report {number} --html report-{number}.html"
-            )
-        else:
-            console.print(f"The page: workbench report {number} --html report-{number}.html")
+        what = "Examples that changed" if results else "Outputs side by side"
+        console.print(f"\n{what}: workbench report {number} --html report-{number}.html")
 
 
 def _json(done: CarriedOut) -> dict[str, Any]:

@@ -93,7 +93,7 @@ async def show(
             "errors": ", ".join(f"{c} {n}" for c, n in sorted(total.by_error.items())) or "none",
             "tokens": _tokens(total),
             "cost": "unknown" if total.cost is None else f"${total.cost:.6f}",
-            "reported as": "; ".join(f"{m} {f or ''} × {n}" for m, f, n in reported if m),
+            "reported as": "; ".join(f"{m} {f or ''} x {n}" for m, f, n in reported if m),
         }
         for name, value in rows.items():
             table.add_row(name, escape(value))
@@ -148,7 +148,10 @@ async def import_(
             return
         console = out()
         console.print(f"Run {escape(run.name)}: {escape(recorded.summary)}")
-        console.print(f"Score it: workbench score {escape(run.name)} --scorer SCORER (as in exact_match, numeric_answer)")
+        console.print(
+            f"Score it: workbench score {escape(run.name)} --scorer SCORER "
+            "(as in exact_match or numeric_answer)"
+        )
 
 
 def _mean(cells: Sequence[ScoredCell]) -> tuple[float | None, int, int | None]:

@@ -8,6 +8,7 @@ import typer
 from rich.markup import escape
 
 from workbench.cli.context import command, open_workspace, out
+from workbench.reports.scores import score_text
 from workbench.runner.scoring import score_run
 from workbench.scorers import parse_scorer
 
@@ -32,16 +33,4 @@ async def score(
         views = await score_run(services, workspace.actor, found, rules)
         for view in views:
             cells = await services.scores.cells(found.id, view.id)
-            values = [cell.value for cell in cells if cell.value is not None]
-            without = {
-                status: sum(cell.status == status for cell in cells)
-                for status in sorted({cell.status for cell in cells} - {"scored"})
-            }
-            told = "no score"
-            if values and set(values) <= {0.0, 1.0}:
-                share = sum(values) / len(values)
-                told = f"{sum(values):,.0f} of {len(values):,} correct ({100 * share:.1f} %)"
-            elif values:
-                told = f"mean {sum(values) / len(values):.4f} over {len(values):,}"
-            rest = "".join(f", {count} {status}" for status, count in without.items())
-            out().print(f"{escape(found.name)} · {view.name} v{view.version}: {told}{rest}")
+            out().print(f"{escape(found.name)} · {view.name} v{view.version}: {score_text(cells)}")

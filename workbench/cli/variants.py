@@ -14,7 +14,7 @@ from workbench.cli.context import command, open_workspace, out
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Variants: list, show.", no_args_is_help=True)
+app = typer.Typer(help="Variants: list, show.", no_args_is_help=True, add_completion=False)
 
 FormatOption = Annotated[Literal["text", "json"], typer.Option("--format", help="text or json.")]
 
@@ -65,7 +65,7 @@ async def show(
     console = out()
     console.print(f"[bold]{found.short_hash}[/]  {escape(found.prompt)} + {escape(found.model)}")
     console.print(f"[dim]{found.content_hash}, {found.created_at:%Y-%m-%d %H:%M} UTC[/]\n")
-    table = _table("parameter", "asked for", "by", "sent")
+    table = _table("parameter", "asked for", "from", "sent")
     sent = _sent(found)
     for name, value in found.asked.items():
         table.add_row(

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 __all__ = ["ForestRow", "axis_ticks", "forest_plot"]
 
-_AXIS_HEIGHT = 24  # pixels
+_TEXT_AT = 18  # pixels below the axis, the foot of its numbers
 _CAP = 5  # pixels, half the height of the strokes that end an interval
 _ROOM = 0.06  # of the width, left free on both sides
 _STEPS = 6  # at most, between the ticks of the axis
@@ -85,14 +85,15 @@ def _scale(rows: Sequence[ForestRow], margin: float | None) -> _Scale:
 def _heading(group: str, guides: Markup) -> Markup:
     return Markup(
         '<div class="forest-row forest-group"><div class="forest-label">{}</div>'
-        '<svg class="forest-strip" aria-hidden="true">{}</svg></div>'
+        '<div class="forest-strip"><svg aria-hidden="true">{}</svg></div></div>'
     ).format(group, guides)
 
 
 def _row(row: ForestRow, scale: _Scale, guides: Markup) -> Markup:
     return Markup(
         '<div class="forest-row"><div class="forest-label">{label}</div>'
-        '<svg class="forest-strip" role="img" aria-label="{figures}">{guides}{interval}</svg>'
+        '<div class="forest-strip"><svg role="img" aria-label="{figures}">{guides}{interval}</svg>'
+        "</div>"
         '<div class="forest-figures">{figures}</div></div>'
     ).format(label=row.label, figures=row.figures, guides=guides, interval=_interval(row, scale))
 
@@ -127,17 +128,16 @@ def _axis(scale: _Scale, unit: str, margin: float | None) -> Markup:
     marks = Markup("").join(
         _line("tick", scale.at(tick), 0, scale.at(tick), _CAP)
         + Markup('<text x="{}" y="{}">{}</text>').format(
-            scale.at(tick), _AXIS_HEIGHT - 4, _signed(tick, digits)
+            scale.at(tick), _TEXT_AT, _signed(tick, digits)
         )
         for tick in ticks
     )
     return Markup(
         '<div class="forest-row forest-axis"><div class="forest-label">{unit}</div>'
-        '<svg class="forest-strip" height="{height}" aria-hidden="true">'
-        '{base}{marks}</svg><div class="forest-figures">{legend}</div></div>'
+        '<div class="forest-strip"><svg aria-hidden="true">{base}{marks}</svg></div>'
+        '<div class="forest-figures">{legend}</div></div>'
     ).format(
         unit=unit,
-        height=_AXIS_HEIGHT,
         base=_line("axis", "0%", 0, "100%", 0),
         marks=marks,
         legend="" if margin is None else f"dashed: margin of {margin:g}",

@@ -88,10 +88,9 @@ def changed_examples(comparison: ComparisonReport) -> list[ExampleText]:
 
 def plain_examples(report: ExperimentReport) -> list[ExampleText]:
     """Return examples with the answers of all runs; two runs are held against each other."""
-    titles = tuple(
-        "Baseline" if run is report.baseline and len(report.experiment.runs) > 1 else "Run"
-        for run in report.runs
-    )
+    titles = ["Baseline" if run is report.baseline else "Candidate" for run in report.runs]
+    if len(titles) == 1:
+        titles = ["Answer"]
     return [_example(example, titles) for example in report.examples]
 
 

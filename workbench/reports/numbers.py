@@ -9,6 +9,7 @@ from typing import Any
 __all__ = [
     "count_text",
     "difference_text",
+    "level_text",
     "mean_text",
     "milliseconds",
     "money",
@@ -61,11 +62,15 @@ def difference_text(result: Mapping[str, Any]) -> str:
     difference = result["difference"]
     if difference is None:
         return ""
-    level = f"{100 * difference['level']:.3g}"
     return (
-        f"{points(difference['estimate'])} points "
-        f"({level} % CI {points(difference['low'])} to {points(difference['high'])})"
+        f"{points(difference['estimate'])} points ({level_text(difference['level'])} CI "
+        f"{points(difference['low'])} to {points(difference['high'])})"
     )
+
+
+def level_text(level: float) -> str:
+    """A confidence level: 0.95 is `95 %`, that of three candidates `98.33 %`."""
+    return f"{round(100 * level, 2):g} %"
 
 
 def statuses_text(side: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from workbench.reports.experiment import ComparisonReport, ExperimentReport, Run
 from workbench.reports.numbers import (
     count_text,
     difference_text,
+    level_text,
     milliseconds,
     money,
     percent,
@@ -31,6 +32,7 @@ __all__ = [
     "Banner",
     "Facts",
     "Forest",
+    "Note",
     "RunRow",
     "ScoreCell",
     "Verdict",
@@ -98,10 +100,11 @@ def _names(names: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """Something that must be known before any figure is read."""
+    """Something that must be known before any figure is read; `command` is what to do then."""
 
     title: str
     text: str
+    command: str = ""
 
 
 def header_facts(report: ExperimentReport) -> Facts:
@@ -117,9 +120,14 @@ def header_facts(report: ExperimentReport) -> Facts:
         ended = f", {experiment.status} {timestamp(experiment.finished_at)}"
     return [
         ("Dataset", f"{experiment.dataset}: {cells}"),
-        ("Runs", f"{len(experiment.runs)}, baseline {report.baseline.run.name}"),
+        ("Runs", _runs(report)),
         ("Started", f"{timestamp(experiment.created_at)} by {experiment.created_by}{ended}"),
     ]
+
+
+def _runs(report: ExperimentReport) -> str:
+    count, name = len(report.experiment.runs), report.baseline.run.name
+    return name if count == 1 else f"{count}, baseline {name}"
 
 
 def banners(report: ExperimentReport) -> list[Banner]:
@@ -155,7 +163,17 @@ def _unfinished(report: ExperimentReport, left: int) -> Banner:
     told = f"{left:,} of {experiment.wanted:,} cells have no outcome"
     if experiment.status == "cancelled":
         return Banner("Cancelled", f"{told}.")
-    return Banner("Not finished", f"{told} yet. Go on with: workbench resume {experiment.number}")
+    return Banner(
+        "Not finished", f"{told} yet. Go on with", f"workbench resume {experiment.number}"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A sentence, and the command that it ends with if it names one."""
+
+    text: str
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +188,7 @@ class Verdict:
     scorer: str
     sentence: str
     blocking: str
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 def verdicts(report: ExperimentReport) -> list[Verdict]:
@@ -181,13 +199,15 @@ def verdicts(report: ExperimentReport) -> list[Verdict]:
 def _verdict(comparison: ComparisonReport) -> Verdict:
     result = comparison.result
     word = str(result["verdict"])
-    notes: list[str] = []
+    notes: list[Note] = []
     if not comparison.declared:
-        notes.append("This is not the analysis that was declared before the run.")
+        notes.append(Note("This is not the analysis that was declared before the run."))
     if comparison.stale:
         notes.append(
-            "Scores have changed since this comparison was made. Make it again: workbench compare "
-            f"{result['baseline_run']} {result['candidate_run']}"
+            Note(
+                "Scores have come in since this comparison was made. Make it again with",
+                f"workbench compare {result['baseline_run']} {result['candidate_run']}",
+            )
         )
     return Verdict(
         word=_words(word),
@@ -211,19 +231,20 @@ def _tone(verdict: str) -> str:
     return f"v-{verdict.replace('_', '-')}"
 
 
-def no_verdict(report: ExperimentReport) -> str:
+def no_verdict(report: ExperimentReport) -> Note:
     """Say why there is no verdict and what would give one."""
     experiment, baseline = report.experiment, report.baseline
     if len(experiment.runs) == 1:
-        return "There is one run, so nothing to compare it with. Its answers stand below."
+        return Note("There is one run, so nothing to compare it with. Its answers stand below.")
     candidate = next(r.run.name for r in report.runs if r.run.id != baseline.run.id)
     compare = f"workbench compare {baseline.run.name} {candidate} --scorer NAME"
-    if not any(run.scores for run in report.runs):
-        return (
-            "No scorer was used, so there is no verdict: the answers stand side by side below. "
-            f"To score and compare them, without calling a model: {compare}"
-        )
-    return f"No comparison is stored yet. Make one: {compare}"
+    if any(run.scores for run in report.runs):
+        return Note("No comparison is stored yet. Make one with", compare)
+    return Note(
+        "No scorer was used, so there is no verdict: the answers stand side by side below. "
+        "To score and compare them without calling a model:",
+        compare,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,8 +268,8 @@ def forests(report: ExperimentReport) -> list[Forest]:
 def _forest(scorer: str, margin: float | None, results: Sequence[Mapping[str, Any]]) -> Forest:
     baselines = list(dict.fromkeys(str(result["baseline_run"]) for result in results))
     against = baselines[0] if len(baselines) == 1 else "each one's baseline"
-    levels = {f"{100 * r['difference']['level']:.3g}" for r in results if r["difference"]}
-    interval = f", with {' or '.join(sorted(levels))} % intervals" if levels else ""
+    levels = {level_text(r["difference"]["level"]) for r in results if r["difference"]}
+    interval = f", with {' or '.join(sorted(levels))} intervals" if levels else ""
     grouped = sorted(results, key=lambda result: baselines.index(result["baseline_run"]))
     return Forest(
         caption=f"Difference in {scorer} from {against}, in points{interval}",
@@ -434,7 +455,7 @@ def method_facts(comparison: ComparisonReport) -> Facts:
         facts.append(("Could detect", _detectable(result)))
     facts.append(("Cost per example", _cost_change(result["cost"])))
     facts += _latency_change(result["latency"])
-    facts.append(("Seed", str(result["seed"])))
+    facts.append(("Seed of resampling", str(result["seed"])))
     facts.append(("Made", f"{timestamp(comparison.created_at)} by {comparison.created_by}"))
     return facts
 
@@ -452,18 +473,16 @@ def _test(result: Mapping[str, Any]) -> str:
 def _margin(result: Mapping[str, Any]) -> str:
     if result["margin"] is not None:
         return f"{100 * result['margin']:g} points, the loss declared acceptable before the run"
-    if result["smallest_margin"] is None:
-        return "none declared"
-    smallest = 100 * result["smallest_margin"]
-    return f"none declared; the smallest that these data would support is {smallest:.1f} points"
+    return "none declared"
 
 
 def _detectable(result: Mapping[str, Any]) -> str:
-    told = f"about {100 * result['detectable_difference']:.1f} points with 80 % power"
+    told = f"about {100 * result['detectable_difference']:.2g} points with 80 % power"
     if result["n_for_margin"] is None:
         return told
     margin = 100 * result["planning_margin"]
-    return f"{told}; about {result['n_for_margin']:,} examples would do for {margin:g} points"
+    needed = float(f"{result['n_for_margin']:.2g}")  # planning knows no more than two digits
+    return f"{told}; about {needed:,.0f} examples would do for {margin:g} points"
 
 
 def _cost_change(cost: Mapping[str, Any] | None) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -19,7 +20,7 @@ from workbench.reports.numbers import (
 )
 from workbench.statistics.wording import format_p
 
-__all__ = ["comparison_text", "verdict_line"]
+__all__ = ["comparison_text", "experiment_text", "verdict_line"]
 
 VERDICT_STYLES: Mapping[str, str] = {
     "superior": "bold green",
@@ -43,26 +44,47 @@ def verdict_line(result: Mapping[str, Any]) -> Text:
 
 def comparison_text(result: Mapping[str, Any]) -> RenderableType:
     """Return one comparison for the terminal, from its stored result."""
-    scorer = result["scorer"]
-    parts: list[RenderableType] = [
-        Text(f"{result['dataset']} · {scorer['name']} v{scorer['version']}", style="dim"),
+    return Group(
+        _question(result),
         verdict_line(result),
         Text(""),
+        Text.assemble(("baseline   ", "bold"), str(result["baseline_run"])),
+        Text.assemble(("candidate  ", "bold"), str(result["candidate_run"])),
         _sides(result),
-    ]
-    parts.append(Text(_method(result), style="dim"))
-    parts.extend(_warnings(result["warnings"]))
-    return Group(*parts)
+        Text(_method(result), style="dim"),
+        *_warnings(result["warnings"]),
+    )
+
+
+def experiment_text(results: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """Return several comparisons for the terminal: a verdict each, every warning once."""
+    parts: list[RenderableType] = [_question(results[0])]
+    baseline = None
+    for result in results:
+        if result["baseline_run"] != baseline:
+            baseline = result["baseline_run"]
+            parts.append(Text(""))
+            parts.append(_run_line("against ", result["baseline_run"], result["baseline"]))
+        parts.append(_run_line("  ", result["candidate_run"], result["candidate"]))
+        parts.append(Padding(verdict_line(result), (0, 0, 0, 4)))
+    warnings = {(w["code"], w["text"]): w for result in results for w in result["warnings"]}
+    return Group(*parts, Text(""), *_warnings(list(warnings.values())))
+
+
+def _question(result: Mapping[str, Any]) -> Text:
+    scorer = result["scorer"]
+    return Text(f"{result['dataset']} · {scorer['name']} v{scorer['version']}", style="dim")
+
+
+def _run_line(lead: str, name: str, side: Mapping[str, Any]) -> Text:
+    return Text.assemble(lead, (str(name), "bold"), f"  {mean_text(side)}")
 
 
 def _sides(result: Mapping[str, Any]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
-    table.add_column("")
-    table.add_column("baseline", overflow="fold")
-    table.add_column("candidate", overflow="fold")
-    table.add_column("difference", overflow="fold")
+    for title in ("", "baseline", "candidate", "difference"):
+        table.add_column(title, overflow="fold")
     baseline, candidate = result["baseline"], result["candidate"]
-    table.add_row("run", str(result["baseline_run"]), str(result["candidate_run"]), "")
     table.add_row("score", mean_text(baseline), mean_text(candidate), difference_text(result))
     table.add_row("cells", statuses_text(baseline), statuses_text(candidate), _flips(result))
     if cost := result["cost"]:

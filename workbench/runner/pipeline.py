@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.bootstrap import Services
@@ -50,7 +50,7 @@ class ExecutionOptions:
 
     concurrency: int | None = None
     reopen: Collection[str] = ()
-    shard: Shard = Shard()
+    shard: Shard = field(default_factory=Shard)
 
 
 async def execute(
@@ -108,7 +108,8 @@ async def _stop_when_cancelled(
     services: Services, experiment: ExperimentView, executor: Executor
 ) -> None:
     """Somebody may cancel the experiment from another process."""
-    while await services.experiments.status(experiment.id) != "cancelled":
+    # A row in the database is no event that could be waited for.
+    while await services.experiments.status(experiment.id) != "cancelled":  # noqa: ASYNC110
         await asyncio.sleep(_CANCEL_POLL_S)
     executor.stop()
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from workbench.statistics.analysis import Analysis, analyse_pair
 from workbench.statistics.multiplicity import benjamini_hochberg
-from workbench.statistics.observations import Observations, score_bounds
+from workbench.statistics.observations import Observations, all_pass_or_fail, score_bounds
 from workbench.statistics.policy import DEFAULT_POLICY, DEFAULT_SEED, Policy
 from workbench.statistics.wording import Unit
 
@@ -53,7 +53,7 @@ def analyse_slices(
 
     Slices come in the order of their names; examples without a label are left out.
     """
-    binary = baseline.is_binary and candidate.is_binary
+    binary = all_pass_or_fail(baseline, candidate)
     bounds = score_bounds(baseline, candidate)
     analyses = {
         name: analyse_pair(

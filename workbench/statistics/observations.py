@@ -22,6 +22,7 @@ __all__ = [
     "Observations",
     "PairedExamples",
     "align",
+    "all_pass_or_fail",
     "are_binary",
     "paired_examples",
     "score_bounds",
@@ -124,6 +125,12 @@ class Observations:
 def are_binary(scores: FloatArray) -> bool:
     """Tell whether every score is 0 or 1."""
     return bool(((scores == 0.0) | (scores == 1.0)).all())
+
+
+def all_pass_or_fail(*runs: Observations) -> bool:
+    """Tell whether the metric is pass or fail; a run without any score does not object."""
+    scored = [run for run in runs if run.is_scored.any()]
+    return bool(scored) and all(run.is_binary for run in scored)
 
 
 def score_bounds(*runs: Observations) -> tuple[float, float]:

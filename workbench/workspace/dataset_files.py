@@ -45,7 +45,7 @@ __all__ = ["MESSAGE_INPUT", "ExampleColumns", "dataset_name", "import_file", "re
 MESSAGE_INPUT: Final = "message"
 """The input that holds the last user turn of a chat."""
 
-_OWN_FIELDS: Final = frozenset(ExampleInput.model_fields)
+_OWN_FIELDS: Final = tuple(ExampleInput.model_fields)
 _ROLES: Final = ("system", "developer", "user", "assistant")
 _SHOWN_COLUMNS: Final = 20
 _NAME_LENGTH: Final = 100
@@ -130,7 +130,7 @@ def dataset_name(path: Path) -> str:
 
 
 def _is_own_form(values: Mapping[str, JSON]) -> bool:
-    return isinstance(values.get("input"), Mapping) and _OWN_FIELDS.issuperset(values)
+    return isinstance(values.get("input"), Mapping) and set(_OWN_FIELDS).issuperset(values)
 
 
 def _own_example(file: str, row: Row) -> ExampleInput:

@@ -6,7 +6,7 @@ from app.bootstrap import Services
 from app.core.errors import ConfigurationError
 from app.database import Database
 from app.database.backup import backup_sqlite
-from app.database.schema import schema_status, upgrade
+from app.database.revisions import schema_status
 from app.services.builtin_prompts import register_builtin_prompts
 
 __all__ = ["prepare_schema"]
@@ -33,6 +33,9 @@ async def _bring_up_to_date(database: Database) -> str | None:
             f"needs {status.head}.",
             hint="Run `workbench db upgrade` (make a backup first).",
         )
+    # Imported here: the migration tool would cost every command a third of its start.
+    from app.database.schema import upgrade
+
     copy = None
     if status.current is not None:
         copy = backup_sqlite(database)

@@ -139,7 +139,7 @@ _AS_WRITTEN = re.compile(r"\b(?:lower.?case|as written|exactly as|spelled)\b", r
 
 # How often the bare label comes without being asked for, and with examples that show it.
 _BARE_BY_HABIT, _BARE_BY_EXAMPLE = 0.65, 0.99
-_OWN_TOPICS = TOPICS[:4]
+_OWN_TOPICS = tuple(topic for topic in TOPICS if topic.own_words)
 
 
 def classification(reading: Reading, ability: Ability, dice: Dice) -> str:

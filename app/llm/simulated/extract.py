@@ -96,7 +96,8 @@ def extraction(
     """Return the answer to an extraction request."""
     schema = schema_of(response_format)
     wanted = schema_fields(schema) if schema else reading.instructions.find(named_fields)
-    fields = tuple(_with_rules(field, reading) for field in wanted or _OWN_FIELDS)
+    bullets = reading.instructions.find(_bullets)
+    fields = tuple(_with_rules(field, bullets) for field in wanted or _OWN_FIELDS)
     task = _Task(reading, fields, ability, dice)
     found = {_key(field, task): _value(field, task) for field in fields}
     return _written(found, wants_json(response_format), task)
@@ -120,11 +121,12 @@ def _key(field: Field, task: _Task) -> str:
     return " ".join(word.capitalize() for word in words)
 
 
-def _with_rules(field: Field, reading: Reading) -> Field:
-    """Return the field with the instructions' bullets that name it added to its notes."""
+@lru_cache(maxsize=256)
+def _with_rules(field: Field, bullets: tuple[str, ...]) -> Field:
+    """Return the field with the bullets that name it added to its notes."""
     name = field.name.lower()
     spoken = name.replace("_", " ")
-    lines = [line for line in reading.instructions.find(_bullets) if name in line or spoken in line]
+    lines = [line for line in bullets if name in line or spoken in line]
     return replace(field, notes=" ".join([field.notes, *lines])) if lines else field
 
 

@@ -40,11 +40,14 @@ class Weighing:
 
     def best(self, name: str, scored: Iterable[tuple[T, float]]) -> T | None:
         """Return the candidate with the highest weighted score, or None if there is none."""
-        ranked = [
-            (score * self.trust + self.noise * self.dice.gumbel(f"{name} {place}"), -place, item)
-            for place, (item, score) in enumerate(scored)
+        candidates = list(scored)
+        if len(candidates) < 2:
+            return candidates[0][0] if candidates else None
+        weighted = [
+            score * self.trust + self.noise * self.dice.gumbel(f"{name} {place}")
+            for place, (_, score) in enumerate(candidates)
         ]
-        return max(ranked, key=lambda entry: entry[:2])[2] if ranked else None
+        return candidates[weighted.index(max(weighted))][0]
 
 
 def _cues(beginnings: str) -> re.Pattern[str]:
@@ -87,7 +90,7 @@ _PARTIAL = _cues(
 _SEPARATED_END = re.compile(r"[.,](\d{2})$")
 
 
-def value_of(figure: str) -> float:
+def _value_of(figure: str) -> float:
     """Return the value of a figure with either decimal sign: `1,240.50`, `1.240,50`, `1 240,50`."""
     end = _SEPARATED_END.search(figure)
     whole = figure[: end.start()] if end else figure
@@ -101,7 +104,7 @@ def amounts_in(text: str) -> list[tuple[Amount, int]]:
         (
             Amount(
                 match[0],
-                value_of(match["figure"] or match["figure_first"]),
+                _value_of(match["figure"] or match["figure_first"]),
                 match["code"] or match["sign"] or match["sign_last"],
             ),
             match.start(),
@@ -111,7 +114,7 @@ def amounts_in(text: str) -> list[tuple[Amount, int]]:
     if found:
         return found
     bare = _BARE_AMOUNT.finditer(text)
-    return [(Amount(match[0], value_of(match[0].strip()), ""), match.start()) for match in bare]
+    return [(Amount(match[0], _value_of(match[0].strip()), ""), match.start()) for match in bare]
 
 
 def find_amount(

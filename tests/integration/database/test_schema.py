@@ -9,7 +9,8 @@ from sqlalchemy import text
 
 from app.core.errors import ConfigurationError
 from app.database import Database, DatabaseError
-from app.database.schema import difference, downgrade, schema_status, upgrade
+from app.database.revisions import schema_status
+from app.database.schema import difference, downgrade, upgrade
 
 
 @pytest.fixture

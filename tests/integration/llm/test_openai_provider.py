@@ -262,6 +262,29 @@ async def test_the_sdk_completes_and_streams_through_the_guard() -> None:
     assert plain.choices[0].message.content == text == "é 🙂"
 
 
+async def test_address_and_headers_are_what_the_sdk_itself_would_send() -> None:
+    left_to_each = {"host", "connection", "content-length", "accept-encoding"}
+
+    def signed(exchange: Exchange) -> dict[str, str]:
+        return {
+            name: value
+            for name, value in exchange.headers.items()
+            if name not in left_to_each and not name.startswith("x-stainless")
+        }
+
+    async with TinyServer() as server:
+        endpoint = settings(f"{server.url}/v1")
+        async with sdk_for(endpoint) as sdk, provider_for(endpoint) as ours:
+            await sdk.chat.completions.create(
+                model="m", messages=[{"role": "user", "content": "hi"}]
+            )
+            await ours.generate(request("m", "hi"))
+
+    by_sdk, by_us = server.seen
+    assert by_us.line == by_sdk.line
+    assert signed(by_us) == signed(by_sdk)
+
+
 @pytest.mark.parametrize(
     ("fault", "code"),
     [

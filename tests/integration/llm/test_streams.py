@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from app.llm.client import LLMClient
@@ -120,13 +122,32 @@ async def test_streams_use_their_connection_again() -> None:
 
     async def play(exchange: Exchange) -> None:
         assert exchange.headers["accept-encoding"] == "identity"
-        await exchange.answer(whole, headers=EVENTS)
+        await exchange.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n")
+        await exchange.send(b"Transfer-Encoding: chunked\r\n\r\n")
+        await exchange.send(b"%x\r\n%b\r\n" % (len(whole), whole))
+        await asyncio.sleep(0.02)
+        await exchange.send(b"0\r\n\r\n")  # the end of the reply comes after that of the answer
 
     async with TinyServer(play) as server, client_for(settings(server.url)) as client:
         for _ in range(5):
             await collect(client, "m", "openai")
 
     assert server.connections == 1
+
+
+async def test_a_server_that_never_ends_its_reply_costs_a_quarter_of_a_second_at_most() -> None:
+    whole = await recorded_stream()
+
+    async def play(exchange: Exchange) -> None:
+        await exchange.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n")
+        await exchange.send(b"Transfer-Encoding: chunked\r\n\r\n")
+        await exchange.send(b"%x\r\n%b\r\n" % (len(whole), whole))
+        await asyncio.sleep(60)
+
+    began = asyncio.get_running_loop().time()
+    async with TinyServer(play) as server, client_for(settings(server.url)) as client:
+        assert (await collect(client, "m", "openai"))[-1].response is not None
+    assert asyncio.get_running_loop().time() - began < 5
 
 
 async def test_a_server_that_does_not_stream_is_told_apart() -> None:

@@ -140,24 +140,28 @@ def test_at_temperature_zero_seed_and_repetition_change_nothing_but_the_latency(
         assert first.latency_ms != second.latency_ms
 
 
-def share_that_differs(temperature: float) -> float:
+def share_that_differs(temperature: float | None) -> float:
     pairs = [
-        {ask(QUEUES, t, temperature=temperature, repetition_nonce=n).text for n in ("1", "2")}
-        for t in tickets()
+        {
+            answer(
+                [{"role": "system", "content": QUEUES}, {"role": "user", "content": ticket}],
+                model="large",
+                temperature=temperature,
+                repetition_nonce=nonce,
+            ).text
+            for nonce in ("1", "2")
+        }
+        for ticket in (row["input"]["ticket"] for row in dataset("support-triage"))
     ]
     return sum(len(texts) == 2 for texts in pairs) / len(pairs)
 
 
 def test_repetitions_differ_the_more_the_higher_the_temperature() -> None:
-    assert 0 < share_that_differs(0.2) < share_that_differs(1.5)
+    assert 0 < 2 * share_that_differs(0.2) < share_that_differs(1.5)
 
 
-def test_without_a_temperature_repetitions_differ_as_at_one() -> None:
-    messages = [{"role": "user", "content": "Classify: " + CHARGED}]
-
-    unset = answer(messages, model="m", repetition_nonce="4")
-
-    assert unset.text == answer(messages, model="m", temperature=1.0, repetition_nonce="4").text
+def test_a_request_without_a_temperature_is_answered_as_at_one() -> None:
+    assert share_that_differs(None) == share_that_differs(1.0) > 0
 
 
 # ----------------------------------------------------------------------------- length and time
@@ -211,7 +215,7 @@ def test_latency_is_spread_around_tens_of_milliseconds_and_larger_models_are_slo
         ("Is the review positive, negative or neutral?", "positive negative neutral"),
         ("Answer positive, negative or neutral.", "positive negative neutral"),
         ("Decide whether it is spam or ham.", "spam ham"),
-        ("Labels:\n- red: roses, blood\n- blue: the sky\n- Be brief.", "red blue"),
+        ("Labels:\n- red: roses, blood\n- blue: the sky\n- Be brief", "red blue"),
         ("Pick one: cat (purrs, meows), dog (barks at night)", "cat dog"),
         ("Write a poem about the sea.", ""),
     ],

@@ -196,6 +196,13 @@ def test_no_pair_at_all_is_said_and_not_raised() -> None:
         assert "No example has a score on both sides" in analysis.sentence
 
 
+def test_run_that_failed_throughout_does_not_hide_what_the_other_one_passed() -> None:
+    analysis = analyse_pair(*paired_runs([1.0, 0.0, 1.0], [None, None, None]))
+    assert analysis.baseline.n_correct == 2
+    assert (analysis.candidate.n_correct, analysis.candidate.mean) == (0, None)
+    assert analysis.sensitivity.missing.errors_as_worst == pytest.approx(-2 / 3)
+
+
 def test_one_pair_is_enough_for_an_interval() -> None:
     for score in (1.0, 0.5):
         analysis = analyse_pair(run_of([0.0]), run_of([score]))
