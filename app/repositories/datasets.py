@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, Table, and_, exists, func, insert, select
+from sqlalchemy import Row, Select, Table, and_, exists, func, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import aliased
 
@@ -244,6 +244,15 @@ class DatasetRepository:
             .where(DatasetVersionExample.dataset_version_id == after.id, match.exists())
         )
         return (await self._session.execute(statement)).scalar_one()
+
+    async def refresh_statistics(self) -> None:
+        """Tell PostgreSQL's planner what an import has changed.
+
+        Until it knows, which by itself it does a minute later, it takes the tables for small
+        and joins them by going through all of one for each row of the other.
+        """
+        if self._session.get_bind().dialect.name == "postgresql":
+            await self._session.execute(text("ANALYZE example, dataset_version_example"))
 
     async def _one(self, statement: Select[DatasetVersion, str, int]) -> DatasetVersionView | None:
         row = (await self._session.execute(statement)).one_or_none()

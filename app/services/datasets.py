@@ -96,10 +96,17 @@ class DatasetService:
                     session, actor, dataset_id, parent, assembly, source=source, message=message
                 )
                 await session.commit()
+        if created:
+            await self._refresh_statistics()
         changes = None
         if created and parent is not None:
             changes = await self.change_counts(parent, version)
         return ImportedVersion(version, created, assembly.repeated_inputs, changes)
+
+    async def _refresh_statistics(self) -> None:
+        async with self._database.write_session() as session:
+            await DatasetRepository(session).refresh_statistics()
+            await session.commit()
 
     async def _add_version(
         self,

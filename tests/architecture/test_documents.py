@@ -106,6 +106,14 @@ def test_decision_records_are_numbered_and_listed() -> None:
     refuse(f"{page.name} is not in docs/README.md" for page in ADRS if page.name not in index)
 
 
+def test_every_page_is_in_the_index() -> None:
+    index = (DOCS / "README.md").read_text(encoding="utf-8")
+    folders = ("explanation", "howto", "reference", "notes")
+    pages = [page for folder in folders for page in sorted((DOCS / folder).glob("*.md"))]
+    links = {f"{page.parent.name}/{page.name}" for page in pages}
+    refuse(f"{link} is not in docs/README.md" for link in sorted(links) if link not in index)
+
+
 def test_every_table_is_a_word_of_the_glossary() -> None:
     assert app.models.__all__
     glossary = (DOCS / "glossary.md").read_text(encoding="utf-8")

@@ -223,13 +223,6 @@ async def _scores(workspace: Workspace, experiment: ExperimentView) -> list[list
     ]
 
 
-def _fact(parameter: str | None) -> str:
-    """Return what `models set --parameter` needs for a parameter that was refused."""
-    if parameter == "max_tokens":
-        return "max_tokens=wire:max_completion_tokens"
-    return f"{parameter or 'NAME'}=unsupported"
-
-
 _REMEDIES = {
     "authentication": "Set the endpoint's key ({key} in the environment or in .env), then: {go}",
     "unknown_model": "Check the model's name with `workbench models probe {model}`, then: {go}",
@@ -256,7 +249,7 @@ def _tell_fatal(fatal: FatalError, experiment: ExperimentView, console: Console)
                 url=url,
                 model=model,
                 run=fatal.run.name,
-                fact=_fact(fatal.parameter),
+                fact=fatal.fact or "NAME=unsupported",
                 go=f"workbench resume {experiment.number}",
             )
         )

@@ -97,6 +97,8 @@ def plain_examples(report: ExperimentReport) -> list[ExampleText]:
 def _example(example: Example, titles: Sequence[str]) -> ExampleText:
     answers = example.answers
     segments, note = _marked([_text(answer) for answer in answers])
+    if example.scores is not None and any(a and a.repetition for a in answers):
+        note = f"The scores in the heading are means over all repetitions. {note}".strip()
     tone = "" if not example.change else "gain" if example.change > 0 else "loss"
     change = ""
     if example.scores is not None:
@@ -137,8 +139,8 @@ def _side(title: str, answer: Answer | None, segments: tuple[Segment, ...]) -> S
     if answer is None:
         return Side(title, "", (), "no outcome yet", 0, ())
     run = answer.run
-    if answer.repetitions > 1:
-        run += f", answer {answer.repetition} of {answer.repetitions}"
+    if answer.repetition is not None:
+        run += f", repetition {answer.repetition}"
     return Side(
         title=title,
         run=run,

@@ -91,7 +91,7 @@ class RunReport:
 class Answer:
     """One stored answer to one example. Without a text `status` and `error` say why.
 
-    `repetition` counts from 1 up to `repetitions`, the number of answers wanted.
+    `repetition` counts from 1; None if there is only one answer.
     """
 
     run: str
@@ -99,8 +99,7 @@ class Answer:
     text: Excerpt | None
     error: str | None = None
     scores: tuple[ScoreView, ...] = ()
-    repetition: int = 1
-    repetitions: int = 1
+    repetition: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

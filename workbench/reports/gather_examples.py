@@ -71,7 +71,10 @@ async def _changed(
         key=example.key,
         input=_input(example),
         expected=_expected(example),
-        answers=tuple(_answer(told, run) for told, run in zip(pairs[0], runs, strict=True)),
+        answers=(
+            _answer(pairs[0][0], runs[0], several=len(before) > 1),
+            _answer(pairs[0][1], runs[1], several=len(after) > 1),
+        ),
         scores=(flip["baseline"], flip["candidate"]),
         change=flip["change"],
     )
@@ -99,7 +102,8 @@ async def examples_side_by_side(
         answers = []
         for run in experiment.runs:
             told = await _told(services, run, example.key, 1)
-            answers.append(_answer(told[0], run) if told else None)
+            several = experiment.repetitions > 1
+            answers.append(_answer(told[0], run, several=several) if told else None)
         gathered.append(
             Example(example.key, _input(example), _expected(example), answers=tuple(answers))
         )
@@ -111,7 +115,7 @@ async def _told(services: Services, run: RunView, key: str, limit: int) -> list[
     return [(story, tuple(await services.scores.of_generation(story.id))) for story in stories]
 
 
-def _answer(told: _Told, run: RunView) -> Answer:
+def _answer(told: _Told, run: RunView, *, several: bool) -> Answer:
     story, scores = told
     message = story.output
     return Answer(
@@ -120,7 +124,7 @@ def _answer(told: _Told, run: RunView) -> Answer:
         text=None if message is None else excerpt(_message_text(message), MAX_TEXT),
         error=_error(story),
         scores=scores,
-        repetition=story.repetition + 1,
+        repetition=story.repetition + 1 if several else None,
     )
 
 

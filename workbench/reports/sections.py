@@ -385,9 +385,9 @@ def _tokens(report: RunReport) -> tuple[str, ...]:
     totals = report.totals
     if not totals.by_status:
         return ("none yet",)
-    if totals.input_tokens == 0 and totals.output_tokens == 0:
-        return ("not reported",)
-    return (f"{totals.input_tokens:,} in", f"{totals.output_tokens:,} out")
+    known = {"in": totals.input_tokens, "out": totals.output_tokens}
+    told = tuple(f"{count:,} {way}" for way, count in known.items() if count is not None)
+    return told or ("not reported",)
 
 
 def _cost(report: RunReport) -> str:

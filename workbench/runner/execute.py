@@ -15,12 +15,21 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 
 from app.core.clock import Clock
 from app.core.errors import Invalid
+from app.core.fact_settings import FactSetting
 from app.core.hashing import JSON
 from app.llm.client import LLMClient
-from app.llm.errors import BadRequest, CallNotStarted, ContentFiltered, LLMError, TruncatedStream
+from app.llm.errors import (
+    BadRequest,
+    CallNotStarted,
+    ContentFiltered,
+    LLMError,
+    ParameterNotSupported,
+    TruncatedStream,
+)
 from app.llm.types import (
     NO_USAGE,
     AttemptRecord,
@@ -129,14 +138,17 @@ class Progress:
 
 @dataclass(frozen=True)
 class FatalError:
-    """An error that every further call would meet, with the run that met it."""
+    """An error that every further call would meet, with the run that met it.
+
+    `fact` is what `workbench models set --parameter` takes to mend a refused parameter.
+    """
 
     code: str
     message: str
     run: RunView
     endpoint: str
     http_status: int | None = None
-    parameter: str | None = None
+    fact: str | None = None
 
 
 @dataclass(frozen=True)
@@ -266,8 +278,20 @@ def _fatal(error: LLMError, plan: RunPlan) -> FatalError:
         run=plan.run,
         endpoint=plan.target.endpoint,
         http_status=error.http_status,
-        parameter=error.parameter,
+        fact=_missing_fact(error),
     )
+
+
+_FACT_KINDS = MappingProxyType(
+    {"unsupported": "unsupported", "exclusive": "exclusive", "renamed": "wire"}
+)
+
+
+def _missing_fact(error: LLMError) -> str | None:
+    """Return the fact that the catalog lacks, if the provider refused a parameter."""
+    if not isinstance(error, ParameterNotSupported) or error.parameter is None:
+        return None
+    return str(FactSetting(error.parameter, _FACT_KINDS[error.remedy], error.other or ""))
 
 
 def _answered(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.bootstrap import Services
+from app.core.errors import Invalid
 from app.llm.types import ModelTarget, Price
 from app.schemas.experiments import ExperimentView, RunView
 from app.schemas.generations import Provenance
@@ -28,6 +29,13 @@ async def _plan(services: Services, run: RunView, spec: dict[str, object]) -> Ru
     model = await services.models.get(str(spec["model"]))
     assert run.variant_id is not None  # noqa: S101 - an executed run has one, by constraint
     variant = await services.variants.get(run.variant_id)
+    if variant.refused:
+        name, reason = next(iter(variant.refused.items()))
+        raise Invalid(
+            f"{run.name} asks for {name} and it cannot be sent: {reason}.",
+            path=f"parameters.{name}",
+            hint="The catalog has learnt this since; start anew without that parameter.",
+        )
     binding = spec["binding"]
     assert isinstance(binding, dict)  # noqa: S101 - as `ExperimentService.create` stored it
     return RunPlan(

@@ -12,6 +12,8 @@ from pathlib import Path
 from app.bootstrap import Services
 from app.core.errors import Invalid
 from app.core.permissions import Actor
+from app.llm.errors import LLMError
+from app.llm.types import ModelTarget
 from app.schemas.datasets import DatasetVersionView
 from app.schemas.experiments import NewExperiment, RequestedVariant
 from app.schemas.models import ModelVersionView
@@ -106,7 +108,23 @@ async def _model(services: Services, actor: Actor, text: str, note: Note) -> Mod
     model, added = await services.models.resolve(actor, text, add_missing=True)
     if added:
         note(added)
-    return model
+    return await _pinned(services, actor, model) if model.provider == "ollama" else model
+
+
+async def _pinned(services: Services, actor: Actor, model: ModelVersionView) -> ModelVersionView:
+    """Return the version with the digest that the server has now.
+
+    A server that does not answer is left to the run, which says what to do about it.
+    """
+    target = ModelTarget(model.provider, model.endpoint, model.provider_model)
+    client = services.llm_client({model.endpoint})
+    try:
+        report = await client.probe(target)
+    except LLMError:
+        return model
+    finally:
+        await client.close()
+    return (await services.models.record_report(actor, model, report)).version
 
 
 async def _has_messages(services: Services, dataset: DatasetVersionView) -> bool:

@@ -25,17 +25,17 @@ from workbench.reports.html import experiment_page
 
 
 class _Text(HTMLParser):
-    """The page as it is read: texts, one line for each element that begins one."""
+    """The page as it is read, each block on a line of its own, without the links at its head."""
 
-    _BREAKS = frozenset("p h1 h2 h3 h4 dt tr td th li div summary article section".split())
+    _INLINE = ("a", "code", "span", "strong", "mark")
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.parts: list[str] = []
-        self.feed(page.partition("<body>")[2])
+        self.feed(re.sub("<nav.*?</nav>", "", page.partition("<body>")[2], flags=re.DOTALL))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in self._BREAKS:
+        if tag not in self._INLINE or "block" in (dict(attrs).get("class") or ""):
             self.parts.append("\n")
 
     def handle_data(self, data: str) -> None:
@@ -133,12 +133,12 @@ def test_each_run_has_its_cells_by_status_each_with_its_own_denominator() -> Non
     text = _text(_two_runs(totals=totals))
     row = text[text.index("triage@1") :]
     for told in (
-        "180 completed12 failed3 refused5 openof 200",
+        "180 completed\n12 failed\n3 refused\n5 open\nof 200",
         "12 rate_limited",
         "4 outcomes from a retry",
         "70.0 %",
         "140 of 200; 95 % CI 63.3 to 75.9",
-        "12,000 in900 out",
+        "12,000 in\n900 out",
         "at least $0.0123: 12 cells of unknown cost",
         "812 ms",
         "1.9 s",
@@ -177,6 +177,14 @@ def test_a_warning_is_said_once_with_the_candidates_it_concerns() -> None:
     assert "second: The interval was widened." in section
 
 
+def test_warnings_that_block_a_gate_stand_first() -> None:
+    mild = {"code": "ceiling", "blocking": False, "text": "Both means are near the top."}
+    grave = {"code": "missing", "blocking": True, "text": "Too many cells have no score."}
+    text = _text(make_report(comparisons=[comparison(changes={"warnings": [mild, grave]})]))
+    section = text[text.index("\nWarnings\n") : text.index("\nMethod\n")]
+    assert section.index("missing blocks a gate") < section.index("ceiling")
+
+
 def test_the_method_is_told_with_its_reason_and_what_the_run_could_show() -> None:
     text = _text(make_report())
     for told in (
@@ -186,9 +194,7 @@ def test_the_method_is_told_with_its_reason_and_what_the_run_could_show() -> Non
         "Test\nexact McNemar test, p = 0.0042",
         "Margin\n3 points, the loss declared acceptable before the run",
         "Could detect\nabout 5.6 points with 80 % power; about 690 examples would do for 3 points",
-        "Cost per example\n$0.000100 → $0.000130, 1.30 × (95 % CI 1.21 to 1.40)".replace(
-            "×", "\N{MULTIPLICATION SIGN}"
-        ),
+        "Cost per example\n$0.000100 → $0.000130, 1.30 \N{MULTIPLICATION SIGN} (95 % CI 1.21",
         "Latency p95\n1.9 s → 2.1 s, +200 ms (95 % CI \N{MINUS SIGN}50 ms to +450 ms)",
     ):
         assert told in text
@@ -285,7 +291,7 @@ def test_without_a_comparison_the_answers_of_all_runs_stand_side_by_side() -> No
 
 def test_one_run_alone_has_its_page() -> None:
     run = run_report()
-    shown = example(answers=(answer("baseline", "billing"),), scores=None, change=None)
+    shown = example(answers=(answer("baseline", "billing"),), scores=None, change=0.0)
     text = _text(make_report(runs=[run], comparisons=[], examples=[shown]))
     assert "There is one run, so nothing to compare it with." in text
     assert "70.0 %" in text
@@ -323,8 +329,8 @@ def test_provenance_names_all_that_went_in() -> None:
         "candidate with baseline: sha256:scores",
     ):
         assert told in section
-    assert "− Classify. Answer with one word.".replace("−", "\N{MINUS SIGN}") in section
-    assert "+ Name the queue." in section
+    assert "\N{MINUS SIGN}Classify. Answer with one word." in section
+    assert "+Name the queue." in section
 
 
 def test_the_same_report_gives_the_same_bytes() -> None:
