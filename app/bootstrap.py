@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from app.core.clock import Clock, SystemClock
 from app.core.errors import ConfigurationError
-from app.core.logging import create_logger
 from app.core.redaction import Redactor
 from app.core.settings import EndpointSettings, Settings
 from app.core.telemetry import create_tracer
@@ -56,6 +55,9 @@ class Services:
         `concurrency` None adapts to each provider. `share` is this process's part of every
         limit. Raises `ConfigurationError` for an endpoint that the settings do not have.
         """
+        # Imported here, like the SDKs below: most commands call no model.
+        from app.core.logging import create_logger
+
         chosen = {name: self._endpoint(name, concurrency or 0) for name in endpoints}
         return LLMClient(
             {name: _factory(name, endpoint, self.clock) for name, endpoint in chosen.items()},

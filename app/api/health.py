@@ -9,7 +9,7 @@ from app.api.dependencies import ServicesDependency
 from app.core.errors import ConfigurationError, Unavailable
 from app.database.revisions import schema_status
 
-__all__ = ["router"]
+__all__ = ["Health", "Readiness", "router"]
 
 router = APIRouter(tags=["health"])
 

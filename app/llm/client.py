@@ -22,12 +22,12 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from random import Random
+from typing import TYPE_CHECKING
 
 from opentelemetry.trace import Span, Tracer
 
 from app.core.clock import Clock, SystemClock
 from app.core.errors import ConfigurationError
-from app.core.logging import Logger
 from app.core.telemetry import current_trace_id
 from app.llm.errors import CallNotStarted, LLMError, RateLimited, ServerError, TruncatedStream
 from app.llm.limits import (
@@ -53,6 +53,9 @@ from app.llm.types import (
     ModelTarget,
     StreamEvent,
 )
+
+if TYPE_CHECKING:  # the logging library costs every command a tenth of its start
+    from app.core.logging import Logger
 
 __all__ = ["LLMClient", "ProviderFactory"]
 

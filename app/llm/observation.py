@@ -7,13 +7,16 @@ above INFO, no line.
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
 from app.core import telemetry
-from app.core.logging import Logger
 from app.llm.providers import ProviderReply
 from app.llm.types import OK, AttemptRecord, LLMRequest
+
+if TYPE_CHECKING:  # the logging library costs every command a tenth of its start
+    from app.core.logging import Logger
 
 __all__ = ["CallObserver"]
 

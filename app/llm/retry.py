@@ -91,10 +91,8 @@ class RetryState:
         return self._failures < self.policy.max_attempts
 
     def _wait(self, error: LLMError) -> float:
+        if error.retry_after_s is not None:
+            return error.retry_after_s * (1 + self.random.uniform(0, self.policy.spread))
         rounds = self._refusals if isinstance(error, RateLimited) else self._failures
         bound = min(self.policy.cap_s, self.policy.base_s * 2.0 ** (rounds - 1))
-        drawn = self.random.uniform(0, bound)
-        if error.retry_after_s is None:
-            return drawn
-        told = error.retry_after_s * (1 + self.random.uniform(0, self.policy.spread))
-        return max(told, drawn)
+        return self.random.uniform(0, bound)

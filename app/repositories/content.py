@@ -17,7 +17,7 @@ from app.core.ids import new_id
 from app.database import AsyncSession
 from app.models import Content
 
-__all__ = ["ContentRepository", "content_row"]
+__all__ = ["ContentRepository", "content_row", "decode_body"]
 
 _SALT_BYTES = 16
 

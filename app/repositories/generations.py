@@ -35,6 +35,7 @@ from app.schemas.generations import (
 
 __all__ = ["GenerationRepository"]
 
+_LABEL_LENGTH = 200
 _ANSWERED = ("completed", "refused")
 _CONTENT: Table = Content.__table__  # type: ignore[assignment] # declarative tables are tables
 _GENERATION: Table = Generation.__table__  # type: ignore[assignment] # as above
@@ -223,8 +224,8 @@ def _generation_row(
         "time_to_first_token_ms": outcome.time_to_first_token_ms,
         "applied_parameters": shared.applied_parameters,
         "left_out_parameters": shared.left_out_parameters,
-        "reported_model": outcome.reported_model,
-        "reported_fingerprint": outcome.reported_fingerprint,
+        "reported_model": _label(outcome.reported_model),
+        "reported_fingerprint": _label(outcome.reported_fingerprint),
         "attempt_count": outcome.attempt_count,
         "reopened": 0,
         "subject": None,
@@ -251,7 +252,7 @@ def _attempt_row(
         "latency_ms": record.latency_ms,
         "outcome": record.outcome,
         "http_status": record.http_status,
-        "provider_request_id": record.provider_request_id,
+        "provider_request_id": _label(record.provider_request_id),
         "input_tokens": record.usage.input_tokens,
         "output_tokens": record.usage.output_tokens,
         "usage_source": record.usage.source.value,
@@ -259,6 +260,11 @@ def _attempt_row(
         "retry_after_s": record.retry_after_s,
         "error_content_id": _content(error, contents, now),
     }
+
+
+def _label(text: str | None) -> str | None:
+    """Return a provider's name for something as both databases take it: no NUL, not too long."""
+    return None if text is None else text.replace("\0", "")[:_LABEL_LENGTH]
 
 
 def _content(value: Any, contents: list[dict[str, Any]], now: datetime) -> UUID | None:

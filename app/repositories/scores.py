@@ -166,7 +166,7 @@ def _row(
         "status": score.status,
         "value": score.value,
         "passed": score.passed,
-        "label": score.label,
+        "label": None if score.label is None else score.label.replace("\0", ""),
         "reason": score.reason,
         "explanation_content_id": explanation_id,
         "created_at": now,

@@ -34,7 +34,7 @@ class Reference:
 def parse_reference(text: str, *, noun: str) -> Reference:
     """Read `name`, `name@3`, `name@v3` or `name@sha256:ab12`; `noun` is for the error sentence."""
     name, separator, tail = text.partition("@")
-    if not _NAME.match(name):
+    if not _NAME.fullmatch(name):
         raise Invalid(
             f"{text!r} is no {noun}: names are lower-case letters, digits, '.', '_' and '-', "
             f"as in triage or team/triage, with a version as in triage@3.",

@@ -36,9 +36,7 @@ def test_faults_cost_little_more_than_they_must(
 ) -> None:
     script = FaultScript.from_spec("429-seconds=0.1,500=0.01,reset-before-headers=0.01", seed=seed)
     identities = [
-        request_identity(
-            "fake-model", [{"role": "user", "content": f"What is {i} + {i + 1}?"}]
-        )
+        request_identity("fake-model", [{"role": "user", "content": f"What is {i} + {i + 1}?"}])
         for i in range(EXAMPLES)
     ]
     possible = simulate(

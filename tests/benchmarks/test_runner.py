@@ -68,9 +68,7 @@ def test_memory_is_flat_from_5000_to_50000_examples(tmp_path: Path, database_url
         asked = ("--concurrency", "50", "--format", "json", "--progress", "none")
         small = timed(line, *ASK, *asked, "--limit", "5000")
         large = timed(line, *ASK, *asked)
-    report(
-        "memory", {"peak_mib_5000": small.peak_mib, "peak_mib_50000": large.peak_mib}
-    )
+    report("memory", {"peak_mib_5000": small.peak_mib, "peak_mib_50000": large.peak_mib})
     assert large.peak_mib <= 200
     assert large.peak_mib <= small.peak_mib * 1.1
 

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Annotated, Any, Literal, ParamSpec
 
 import typer
 from rich.console import Console
@@ -24,12 +24,26 @@ from app.bootstrap import Services, open_services
 from app.core.errors import WorkbenchError
 from app.core.permissions import Actor, local_actor
 from app.core.settings import load_settings
+from app.database import DatabaseError
 from workbench.workspace.marker import find_workspace
 from workbench.workspace.schema import prepare_schema
 
-__all__ = ["ExitCode", "Workspace", "command", "err", "open_workspace", "out"]
+__all__ = [
+    "ExitCode",
+    "Format",
+    "FormatOption",
+    "Workspace",
+    "command",
+    "err",
+    "open_workspace",
+    "out",
+]
 
 P = ParamSpec("P")
+
+Format = Literal["text", "json"]
+"""How an answer is printed: for people, or for programs."""
+FormatOption = Annotated[Format, typer.Option("--format", help="text or json.")]
 
 
 class ExitCode(IntEnum):
@@ -96,6 +110,11 @@ def command(function: Callable[P, Coroutine[Any, Any, int | None]]) -> Callable[
             if error.hint:
                 err().print(f"[dim]{_escape(error.hint)}[/]")
             raise typer.Exit(ExitCode.USAGE) from None
+        except DatabaseError as error:
+            told = str(error.orig).splitlines()[0] if error.orig else type(error).__name__
+            err().print(f"[bold red]Error:[/] The database refused: {_escape(told)}")
+            err().print("[dim]Nothing of this step was stored. If it is busy, try again.[/]")
+            raise typer.Exit(ExitCode.UNEXPECTED) from None
         except KeyboardInterrupt:
             err().print("Stopped.")
             raise typer.Exit(ExitCode.STOPPED) from None

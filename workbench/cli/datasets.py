@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -25,7 +25,7 @@ from app.schemas.datasets import (
     ExampleView,
 )
 from app.services.datasets import ImportedVersion
-from workbench.cli.context import command, err, open_workspace, out
+from workbench.cli.context import FormatOption, command, err, open_workspace, out
 from workbench.workspace.dataset_files import ExampleColumns, read_examples
 
 __all__ = ["app"]
@@ -34,8 +34,6 @@ app = typer.Typer(
     help="Dataset versions: import, list, show, diff.", no_args_is_help=True, add_completion=False
 )
 
-Format = Literal["text", "json"]
-FormatOption = Annotated[Format, typer.Option("--format", help="text or json.")]
 ReferenceArgument = Annotated[
     str, typer.Argument(help="NAME (its newest version), NAME@2 or NAME@<hash prefix>.")
 ]

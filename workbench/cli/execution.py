@@ -225,6 +225,7 @@ async def _scores(workspace: Workspace, experiment: ExperimentView) -> list[list
 
 _REMEDIES = {
     "authentication": "Set the endpoint's key ({key} in the environment or in .env), then: {go}",
+    "quota_exhausted": "Add credit to the account, then: {go}",
     "unknown_model": "Check the model's name with `workbench models probe {model}`, then: {go}",
     "endpoint_unreachable": "Start the server or correct its address ({url}), then: {go}",
     "parameter_not_supported": (

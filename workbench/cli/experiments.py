@@ -13,15 +13,12 @@ from rich.table import Table
 from app.core.errors import Conflict
 from app.schemas.experiments import ExperimentView
 from app.schemas.generations import RunTotals
-from workbench.cli.context import Workspace, command, open_workspace, out
-from workbench.cli.run import Format
+from workbench.cli.context import FormatOption, Workspace, command, open_workspace, out
 from workbench.reports.text import comparison_text
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Experiments: list, show, cancel.", no_args_is_help=True)
-
-FormatOption = Annotated[Format, typer.Option("--format", help="text or json.")]
 
 
 @app.command("list")

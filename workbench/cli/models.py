@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
@@ -24,7 +24,7 @@ from app.schemas.models import (
     read_time,
 )
 from app.services.models import Declared
-from workbench.cli.context import Workspace, command, err, open_workspace, out
+from workbench.cli.context import FormatOption, Workspace, command, err, open_workspace, out
 from workbench.cli.model_texts import (
     change_lines,
     fact_rows,
@@ -48,7 +48,6 @@ app = typer.Typer(
 Reference = Annotated[
     str, typer.Argument(metavar="MODEL", help="As in openai/gpt-4.1 or openai/gpt-4.1@1.")
 ]
-FormatOption = Annotated[Literal["text", "json"], typer.Option("--format", help="text or json.")]
 ContextWindow = Annotated[
     int | None, typer.Option(min=1, help="Tokens that fit, input and output together.")
 ]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import indent
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated
 
 import orjson
 import typer
@@ -20,7 +20,7 @@ from app.llm.types import Message
 from app.schemas.prompts import MessagePlaceholder, PromptContent, PromptSummary, Variable
 from app.services.prompts import NumberTaken
 from app.services.rendering import PromptRenderer
-from workbench.cli.context import ExitCode, command, err, open_workspace, out
+from workbench.cli.context import ExitCode, FormatOption, command, err, open_workspace, out
 from workbench.workspace.prompts import (
     Entry,
     PromptText,
@@ -38,8 +38,6 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Prompt versions: sync, list, show, diff, publish.", no_args_is_help=True)
 
-Format: TypeAlias = Literal["text", "json"]
-FormatOption = Annotated[Format, typer.Option("--format", help="text or json.")]
 TextArgument = Annotated[
     str, typer.Argument(help="A version as in triage@3, a name (its newest), or a .yaml file.")
 ]

@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from app.core.errors import Conflict
-from workbench.cli.context import ExitCode, command, err, open_workspace
+from workbench.cli.context import ExitCode, FormatOption, command, err, open_workspace
 from workbench.cli.execution import carry_out
 from workbench.cli.progress import ProgressMode
-from workbench.cli.run import Format, parse_concurrency, print_outcome
+from workbench.cli.run import parse_concurrency, print_outcome
 from workbench.runner.pipeline import ExecutionOptions
 
 __all__ = ["app"]
@@ -33,7 +33,7 @@ async def resume(
     ] = None,
     concurrency: Annotated[str, typer.Option(help="A number, or auto.")] = "auto",
     processes: Annotated[int, typer.Option(min=1, max=64, help="Share the work out.")] = 1,
-    format_: Annotated[Format, typer.Option("--format", help="text or json.")] = "text",
+    format_: FormatOption = "text",
     progress: Annotated[ProgressMode, typer.Option(help="How progress is shown.")] = (
         ProgressMode.AUTO
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
@@ -15,7 +15,7 @@ from app.core.errors import ConfigurationError, Invalid
 from app.schemas.datasets import DatasetVersionView
 from app.schemas.experiments import ExperimentView
 from app.schemas.names import parse_reference
-from workbench.cli.context import Workspace, command, err, open_workspace, out
+from workbench.cli.context import Format, FormatOption, Workspace, command, err, open_workspace, out
 from workbench.cli.execution import CarriedOut, carry_out
 from workbench.cli.progress import ProgressMode
 from workbench.reports.text import comparison_text, experiment_text
@@ -27,8 +27,6 @@ from workbench.workspace.experiments import resolve_experiment
 __all__ = ["app", "parse_concurrency", "print_outcome"]
 
 app = typer.Typer(help="Run an experiment: prompt versions x model versions on a dataset.")
-
-Format = Literal["text", "json"]
 
 
 @app.command()
@@ -77,7 +75,7 @@ async def run(
     new: Annotated[
         bool, typer.Option("--new", help="Start anew although the same one is unfinished.")
     ] = False,
-    format_: Annotated[Format, typer.Option("--format", help="text or json.")] = "text",
+    format_: FormatOption = "text",
     progress: Annotated[ProgressMode, typer.Option(help="How progress is shown.")] = (
         ProgressMode.AUTO
     ),

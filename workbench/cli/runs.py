@@ -15,15 +15,12 @@ from app.schemas.experiments import RunView
 from app.schemas.generations import RunTotals
 from app.schemas.names import parse_reference
 from app.schemas.scores import ScoredCell
-from workbench.cli.context import command, open_workspace, out
-from workbench.cli.run import Format
+from workbench.cli.context import FormatOption, command, open_workspace, out
 from workbench.workspace.recorded_outputs import OutputColumns, read_recorded_outputs
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Runs: list, show, import outputs made elsewhere.", no_args_is_help=True)
-
-FormatOption = Annotated[Format, typer.Option("--format", help="text or json.")]
 
 
 @app.command("list")

@@ -13,8 +13,7 @@ from rich.text import Text
 
 from app.schemas.generations import AttemptView, GenerationView
 from app.schemas.scores import ScoreView
-from workbench.cli.context import command, open_workspace, out
-from workbench.cli.run import Format
+from workbench.cli.context import FormatOption, command, open_workspace, out
 
 __all__ = ["app"]
 
@@ -34,7 +33,7 @@ async def show(
         None
     ),
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 5,
-    format_: Annotated[Format, typer.Option("--format", help="text or json.")] = "text",
+    format_: FormatOption = "text",
 ) -> None:
     """Show generations: rendered request, answer, expected output, scores, error, attempts."""
     async with open_workspace() as workspace:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from app.schemas.variants import VariantView
-from workbench.cli.context import command, open_workspace, out
+from workbench.cli.context import FormatOption, command, open_workspace, out
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Variants: list, show.", no_args_is_help=True, add_completion=False)
-
-FormatOption = Annotated[Literal["text", "json"], typer.Option("--format", help="text or json.")]
 
 _LAYERS = {
     "request": "experiment",

@@ -8,6 +8,7 @@ from typing import Any
 
 __all__ = [
     "count_text",
+    "difference_figures",
     "difference_text",
     "level_text",
     "mean_text",
@@ -33,9 +34,9 @@ def percent(value: float) -> str:
     return f"{100 * value:.1f} %"
 
 
-def points(value: float) -> str:
+def points(value: float, digits: int = 1) -> str:
     """A difference of rates with its sign: 0.06 is `+6.0`."""
-    return _signed(100 * value, 1)
+    return _signed(100 * value, digits)
 
 
 def _signed(value: float, digits: int) -> str:
@@ -62,10 +63,16 @@ def difference_text(result: Mapping[str, Any]) -> str:
     difference = result["difference"]
     if difference is None:
         return ""
-    return (
-        f"{points(difference['estimate'])} points ({level_text(difference['level'])} CI "
-        f"{points(difference['low'])} to {points(difference['high'])})"
-    )
+    estimate, low, high = difference_figures(difference)
+    return f"{estimate} points ({level_text(difference['level'])} CI {low} to {high})"
+
+
+def difference_figures(difference: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Estimate and bounds in points, with as many digits as the interval's width bears."""
+    half_width = 50 * (difference["high"] - difference["low"])
+    digits = 1 if not 0 < half_width < 1 else min(6, 1 - math.floor(math.log10(half_width)))
+    estimate, low, high = (points(difference[n], digits) for n in ("estimate", "low", "high"))
+    return estimate, low, high
 
 
 def level_text(level: float) -> str:

@@ -17,12 +17,12 @@ from workbench.reports.charts import ForestRow
 from workbench.reports.experiment import ComparisonReport, ExperimentReport, RunReport, RunScore
 from workbench.reports.numbers import (
     count_text,
+    difference_figures,
     difference_text,
     level_text,
     milliseconds,
     money,
     percent,
-    points,
     ratio_text,
     statuses_text,
 )
@@ -288,13 +288,13 @@ def _forest_row(result: Mapping[str, Any], *, grouped: bool) -> ForestRow:
     difference = result["difference"]
     if difference is None:
         return row
-    low, estimate, high = (difference[name] for name in ("low", "estimate", "high"))
+    estimate, low, high = difference_figures(difference)
     return replace(
         row,
-        figures=f"{points(estimate)} ({points(low)} to {points(high)}), n = {result['n_pairs']:,}",
-        estimate=100 * estimate,
-        low=100 * low,
-        high=100 * high,
+        figures=f"{estimate} ({low} to {high}), n = {result['n_pairs']:,}",
+        estimate=100 * difference["estimate"],
+        low=100 * difference["low"],
+        high=100 * difference["high"],
     )
 
 

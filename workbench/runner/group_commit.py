@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from app.schemas.generations import AttemptOutcome, Outcome
 
-__all__ = ["GroupCommit"]
+__all__ = ["GroupCommit", "Store"]
 
 _WINDOW_S = 0.002
 _MAX_WAITING = 5_000

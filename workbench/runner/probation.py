@@ -14,6 +14,7 @@ from app.llm.errors import (
     EndpointUnreachable,
     LLMError,
     ParameterNotSupported,
+    QuotaExhausted,
     UnknownModel,
 )
 from app.schemas.generations import Outcome
@@ -22,12 +23,18 @@ __all__ = ["MAX_FIRST_CALLS", "Probation", "is_fatal"]
 
 MAX_FIRST_CALLS = 5
 
+_FATAL = (
+    AuthenticationFailed,
+    EndpointUnreachable,
+    ParameterNotSupported,
+    QuotaExhausted,
+    UnknownModel,
+)
+
 
 def is_fatal(error: LLMError) -> bool:
     """Whether every further call would fail alike: the run stops and the cell stays open."""
-    return isinstance(
-        error, (AuthenticationFailed, UnknownModel, ParameterNotSupported, EndpointUnreachable)
-    )
+    return isinstance(error, _FATAL)
 
 
 class Probation:

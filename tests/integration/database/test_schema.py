@@ -81,14 +81,10 @@ async def test_a_published_prompt_version_never_changes(database: Database, stat
 
 
 async def test_a_draft_is_published_once_and_its_text_never_changes(database: Database) -> None:
-    await _execute(
-        database, INSERT_PROMPT, INSERT_VERSION.format(number="NULL", published="NULL")
-    )
+    await _execute(database, INSERT_PROMPT, INSERT_VERSION.format(number="NULL", published="NULL"))
     with pytest.raises(DatabaseError, match="append-only"):
         await _execute(database, "UPDATE prompt_version SET messages = '[1]'")
-    await _execute(
-        database, "UPDATE prompt_version SET number = 1, published_at = '2026-01-02'"
-    )
+    await _execute(database, "UPDATE prompt_version SET number = 1, published_at = '2026-01-02'")
     with pytest.raises(DatabaseError, match="append-only"):
         await _execute(database, "UPDATE prompt_version SET number = 2")
 

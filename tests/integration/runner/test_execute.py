@@ -17,9 +17,10 @@ from workbench.runner.pipeline import ExecutionOptions, compare_all, execute, sc
 async def test_every_cell_gets_one_outcome_and_every_call_is_on_the_ledger(
     open_for: OpenServices, actor: Actor
 ) -> None:
-    async with FakeProvider(ProviderOptions(answer="arithmetic")) as server, open_for(
-        server
-    ) as services:
+    async with (
+        FakeProvider(ProviderOptions(answer="arithmetic")) as server,
+        open_for(server) as services,
+    ):
         experiment = await make_experiment(
             services, actor, examples=questions(40), prompts=(ASK, ASK_POLITELY), repetitions=2
         )
@@ -34,9 +35,10 @@ async def test_every_cell_gets_one_outcome_and_every_call_is_on_the_ledger(
 async def test_scores_and_a_comparison_follow_from_what_is_stored(
     open_for: OpenServices, actor: Actor
 ) -> None:
-    async with FakeProvider(ProviderOptions(answer="arithmetic")) as server, open_for(
-        server
-    ) as services:
+    async with (
+        FakeProvider(ProviderOptions(answer="arithmetic")) as server,
+        open_for(server) as services,
+    ):
         experiment = await make_experiment(
             services, actor, examples=questions(60), prompts=(ASK, ASK_POLITELY)
         )

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.reports.numbers import count_text, level_text, milliseconds, money
+from workbench.reports.numbers import (
+    count_text,
+    difference_figures,
+    level_text,
+    milliseconds,
+    money,
+)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +40,21 @@ def test_money_keeps_three_digits_of_what_is_there(value: float) -> None:
 )
 def test_a_level_says_what_several_candidates_make_of_it(level: float, told: str) -> None:
     assert level_text(level) == told
+
+
+@pytest.mark.parametrize(
+    ("estimate", "low", "high", "told"),
+    [
+        (0.06, 0.026, 0.097, ("+6.0", "+2.6", "+9.7")),
+        (0.0002, -0.0009, 0.0014, ("+0.02", "-0.09", "+0.14")),
+        (0.0, 0.0, 0.0, ("±0.0", "±0.0", "±0.0")),
+    ],
+)
+def test_a_narrow_interval_gets_the_digits_that_it_bears(
+    estimate: float, low: float, high: float, told: tuple[str, str, str]
+) -> None:
+    figures = difference_figures({"estimate": estimate, "low": low, "high": high})
+    assert tuple(figure.replace("\N{MINUS SIGN}", "-") for figure in figures) == told
 
 
 def test_one_is_singular() -> None:
