@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import text
 
 from app.core.clock import SystemClock
 from app.core.errors import ConfigurationError, Conflict, Forbidden, Invalid, NotFound
 from app.core.permissions import Actor, ActorKind, Permission
-from app.database import Database
+from app.database import Database, DatabaseError
 from app.prompts import BUILTIN_PROMPTS, BuiltinPrompt
 from app.repositories.audit import AuditRepository
 from app.schemas.prompts import PromptContent
@@ -31,9 +32,9 @@ class FixedClock(SystemClock):
         return datetime(2026, 3, 4, 5, 6, tzinfo=UTC)
 
 
-def content(text: str, **parameters: float) -> PromptContent:
+def content(said: str, **parameters: float) -> PromptContent:
     return PromptContent.model_validate(
-        {"messages": [{"role": "user", "content": text}], "parameters": parameters}
+        {"messages": [{"role": "user", "content": said}], "parameters": parameters}
     )
 
 
@@ -290,6 +291,22 @@ async def test_who_may_not_write_changes_nothing(
         await prompts.versions("x")
 
 
+async def test_a_change_that_cannot_be_recorded_is_not_made(
+    prompts: PromptService, database: Database
+) -> None:
+    async def execute(statement: str) -> None:
+        async with database.write_session() as session:
+            await session.execute(text(statement))
+            await session.commit()
+
+    await execute("ALTER TABLE audit_event RENAME TO hidden")
+    with pytest.raises(DatabaseError):
+        await prompts.register(ANN, "x", content("a"), number=1)
+    await execute("ALTER TABLE hidden RENAME TO audit_event")
+    with pytest.raises(NotFound):
+        await prompts.versions("x")
+
+
 async def test_the_list_has_the_newest_version_of_each_prompt(prompts: PromptService) -> None:
     for name, number in (("b", 1), ("b", 3), ("a/x", 2)):
         await prompts.register(
@@ -315,8 +332,8 @@ async def test_built_in_prompts_are_registered_once(
 async def test_a_built_in_text_changed_under_its_version_refuses_to_start(
     prompts: PromptService,
 ) -> None:
-    def built_in(version: int, text: str) -> list[BuiltinPrompt]:
-        messages = [{"role": "system", "content": text}]
+    def built_in(version: int, said: str) -> list[BuiltinPrompt]:
+        messages = [{"role": "system", "content": said}]
         return [BuiltinPrompt("passthrough", version, "", {"messages": messages})]
 
     await register_builtin_prompts(prompts, built_in(1, "a"))

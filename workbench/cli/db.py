@@ -23,7 +23,9 @@ from workbench.cli.context import command, err, open_workspace, out
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="The database: upgrade, downgrade, status, backup, restore.", no_args_is_help=True
+    help="The database: upgrade, downgrade, status, backup, restore.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 
 YesOption = Annotated[bool, typer.Option("--yes", help="Do it although something is lost.")]

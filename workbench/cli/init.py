@@ -15,9 +15,7 @@ from workbench.workspace.init import IGNORED, InitReport, init_workspace
 
 __all__ = ["app"]
 
-_HELP = "Make this folder a workspace."
-
-app = typer.Typer(help=_HELP)
+app = typer.Typer(help="Make this folder a workspace.", add_completion=False)
 
 _EXAMPLE_STEPS = (
     "workbench prompts sync",
@@ -32,7 +30,7 @@ _SAMPLE_STEPS = (
 )
 
 
-@app.command(help=_HELP)
+@app.command()
 @command
 async def init(
     folder: Annotated[Path, typer.Argument(help="Which folder; made if it is missing.")] = Path(),

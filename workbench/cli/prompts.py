@@ -36,7 +36,11 @@ from workbench.workspace.text_diff import Span, unified_diff, word_diff
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Prompt versions: sync, list, show, diff, publish.", no_args_is_help=True)
+app = typer.Typer(
+    help="Prompt versions: sync, list, show, diff, publish.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 
 TextArgument = Annotated[
     str, typer.Argument(help="A version as in triage@3, a name (its newest), or a .yaml file.")

@@ -18,12 +18,10 @@ from workbench.cli.context import command, open_workspace, out
 
 __all__ = ["app"]
 
-_HELP = "Serve the HTTP API on this machine."
-
-app = typer.Typer(help=_HELP)
+app = typer.Typer(help="Serve the HTTP API on this machine.", add_completion=False)
 
 
-@app.command(help=_HELP)
+@app.command()
 @command
 async def serve(
     host: Annotated[

@@ -67,10 +67,9 @@ def changes_text(comparison: ComparisonReport) -> str:
     )
     if len(shown) == comparison.changed:
         return f"{told} All are shown, the worst losses first."
-    return (
-        f"{told} Shown here: the worst {losses:,} of the losses, then the best "
-        f"{len(shown) - losses:,} of the gains."
-    )
+    parts = {"the worst {} of the losses": losses, "the best {} of the gains": len(shown) - losses}
+    listed = ", then ".join(part.format(f"{n:,}") for part, n in parts.items() if n)
+    return f"{told} Shown here: {listed or 'none'}."
 
 
 def answers_text(report: ExperimentReport) -> str:

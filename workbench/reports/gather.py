@@ -8,7 +8,8 @@ the facts of one run.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -86,25 +87,36 @@ async def write_page(services: Services, experiment: ExperimentView, path: Path)
     check_page_path(path)
     page = experiment_page(await gather_report(services, experiment))
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(page, encoding="utf-8", newline="\n")
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from error
+    with _told_in_a_sentence(path):
+        try:
+            beside.write_text(page, encoding="utf-8", newline="\n")
+            beside.replace(path)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
     return path
 
 
 def check_page_path(path: Path) -> None:
     """Refuse a path, before any work, that no page could be written to."""
-    if path.is_dir():
+    with _told_in_a_sentence(path):
+        is_folder, has_folder = path.is_dir(), path.parent.is_dir()
+    if is_folder:
         raise ConfigurationError(
             f"{path} is a folder: name a file.", hint=f"As in {path / 'report.html'}"
         )
-    if not path.parent.is_dir():
+    if not has_folder:
         raise ConfigurationError(
             f"The folder {path.parent} does not exist.", hint="Make it, or name another."
         )
+
+
+@contextmanager
+def _told_in_a_sentence(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 # Comparisons

@@ -68,9 +68,12 @@ def difference_text(result: Mapping[str, Any]) -> str:
 
 
 def difference_figures(difference: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Estimate and bounds in points, with as many digits as the interval's width bears."""
-    half_width = 50 * (difference["high"] - difference["low"])
-    digits = 1 if not 0 < half_width < 1 else min(6, 1 - math.floor(math.log10(half_width)))
+    """Estimate and bounds in points, with the digits that the standard error bears.
+
+    That is about a quarter of the interval's width; at least one digit, at most six.
+    """
+    error = 25 * (difference["high"] - difference["low"])
+    digits = 1 if error <= 0 else min(6, max(1, -math.floor(math.log10(error))))
     estimate, low, high = (points(difference[n], digits) for n in ("estimate", "low", "high"))
     return estimate, low, high
 

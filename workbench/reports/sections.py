@@ -289,9 +289,10 @@ def _forest_row(result: Mapping[str, Any], *, grouped: bool) -> ForestRow:
     if difference is None:
         return row
     estimate, low, high = difference_figures(difference)
+    n_pairs = result["n_pairs"]
     return replace(
         row,
-        figures=f"{estimate} ({low} to {high}), n = {result['n_pairs']:,}",
+        figures=f"{estimate} ({low} to {high}), n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{n_pairs:,}",
         estimate=100 * difference["estimate"],
         low=100 * difference["low"],
         high=100 * difference["high"],

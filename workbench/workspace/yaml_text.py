@@ -20,8 +20,9 @@ __all__ = ["dump_yaml"]
 _ONE_LINE = 72  # characters of keys and values that may share a line
 _NOT_IN_BLOCK = re.compile(
     r"[ \t]\n|[ \t]\Z"  # an editor would cut these spaces off
+    r"|\A\t"  # libyaml looks for the indentation there
     r"|[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"  # not printable
-    r"|[\u2028\u2029\ufeff]"  # line ends and a mark that YAML would swallow
+    r"|[\u2028\u2029]"  # line ends in YAML 1.1, letters in YAML 1.2
 )
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|0o[0-7]+$")
 

@@ -120,6 +120,17 @@ def test_a_place_that_cannot_be_written_is_refused_before_any_work(
     assert told in run("report", "--html", target, code=2)
 
 
+@pytest.mark.parametrize("length", [250, 300])  # the name beside it is longer by a few
+def test_a_file_that_cannot_be_written_is_told_in_a_sentence_and_leaves_nothing(
+    run: Run, workspace: Path, length: int
+) -> None:
+    run(*EXPERIMENT, "--limit", "20")
+    before = {path.name for path in workspace.iterdir()}
+    told = run("report", "--html", "x" * length, code=2)
+    assert "cannot be written: File name too long." in " ".join(told.split())
+    assert {path.name for path in workspace.iterdir()} == before
+
+
 def test_without_a_scorer_the_first_answers_stand_side_by_side(run: Run) -> None:
     run(*EXPERIMENT)
     page = _page(run)

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx2
@@ -30,23 +30,38 @@ def workspace(tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyP
     return tmp_path
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.com"])
-def test_another_address_than_loopback_is_refused(workspace: Path, host: str) -> None:
-    result = CliRunner().invoke(app, ["--host", host])
-    assert result.exit_code == 2
-    assert "there is no sign-in yet" in result.stderr or "is no address" in result.stderr
-
-
-def test_an_address_of_the_settings_is_refused_too(workspace: Path) -> None:
-    (workspace / "workbench.yaml").write_text("host: 0.0.0.0\n")
-    assert CliRunner().invoke(app, []).exit_code == 2
-
-
-def test_a_port_in_use_is_told(workspace: Path) -> None:
+@pytest.fixture
+def port_in_use() -> Iterator[str]:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        result = CliRunner().invoke(app, ["--port", str(other.getsockname()[1])])
+        yield str(other.getsockname()[1])
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7"])
+def test_another_address_than_loopback_is_refused(
+    workspace: Path, port_in_use: str, host: str
+) -> None:
+    result = CliRunner().invoke(app, ["--host", host, "--port", port_in_use])
+    assert result.exit_code == 2
+    assert "there is no sign-in yet" in result.stderr
+
+
+def test_a_name_is_no_address(workspace: Path, port_in_use: str) -> None:
+    result = CliRunner().invoke(app, ["--host", "example.com", "--port", port_in_use])
+    assert result.exit_code == 2
+    assert "'example.com' is no address" in result.stderr
+
+
+def test_an_address_of_the_settings_is_refused_too(workspace: Path, port_in_use: str) -> None:
+    (workspace / "workbench.yaml").write_text(f"host: 0.0.0.0\nport: {port_in_use}\n")
+    result = CliRunner().invoke(app, [])
+    assert result.exit_code == 2
+    assert "there is no sign-in yet" in result.stderr
+
+
+def test_a_port_in_use_is_told(workspace: Path, port_in_use: str) -> None:
+    result = CliRunner().invoke(app, ["--port", port_in_use])
     assert result.exit_code == 2
     assert "Address already in use" in result.stderr
     assert "--port" in result.stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.core.hashing import JSON
@@ -30,7 +30,8 @@ _VALUES = st.recursive(
 )
 
 
-@settings(deadline=None)  # the machine's load is not what is tested
+@settings(deadline=None, max_examples=300)  # the machine's load is not what is tested
+@example({"\t0\n": "\ta\n\tb"})
 @given(_VALUES)
 def test_a_value_survives_writing_and_reading(value: JSON) -> None:
     text = dump_yaml(value)
@@ -62,3 +63,10 @@ def test_a_word_that_some_reader_takes_for_another_type_is_quoted(text: str) -> 
 
 def test_spaces_at_a_line_end_are_kept_in_quotes() -> None:
     assert dump_yaml({"content": "a \nb"}) == 'content: "a \\nb"\n'
+
+
+@pytest.mark.parametrize("character", ["\u2028", "\u2029", "\x85", "\ufeff", "\r", "\x07"])
+def test_what_readers_of_yaml_disagree_on_is_written_as_an_escape(character: str) -> None:
+    text = dump_yaml({"content": f"a\nb{character}c"})
+    assert text.startswith('content: "a\\nb\\')
+    assert character not in text
