@@ -6,7 +6,7 @@ import json
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
@@ -18,7 +18,7 @@ from app.database.backup import backup_sqlite, restore_sqlite
 from app.database.loss import DowngradeLoss, downgrade_loss
 from app.database.revisions import SchemaStatus, schema_status
 from app.database.schema import downgrade, upgrade
-from workbench.cli.context import command, err, open_workspace, out
+from workbench.cli.context import FormatOption, command, err, open_workspace, out
 
 __all__ = ["app"]
 
@@ -78,9 +78,7 @@ async def downgrade_(
 @app.command()
 @command
 async def status(
-    format_: Annotated[
-        Literal["text", "json"], typer.Option("--format", help="text or json.")
-    ] = "text",
+    format_: FormatOption = "text",
 ) -> None:
     """Tell which database is used and whether its schema is up to date."""
     async with open_workspace(check_schema=False) as workspace:
