@@ -7,16 +7,25 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import case, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.core.ids import new_id
 from app.database import AsyncSession
 from app.models import Content, Example, Generation, Score, Scorer
 from app.repositories.content import ContentRepository, content_row, decode_body
-from app.schemas.scores import NewScore, ScorableGeneration, ScoredCell, ScorerView, ScoreView
+from app.schemas.scores import (
+    NewScore,
+    ScorableGeneration,
+    ScoredCell,
+    ScorerView,
+    ScoreSummary,
+    ScoreView,
+)
 
 __all__ = ["ScoreRepository"]
+
+_ANSWERED = ("completed", "refused")
 
 
 class ScoreRepository:
@@ -122,9 +131,35 @@ class ScoreRepository:
                 cost=row[6],
                 latency_ms=row[7],
                 reopened=row[8] > 0,
+                answered=row[2] in _ANSWERED,
             )
             for row in await self._session.execute(statement)
         ]
+
+    async def summary(self, run_id: UUID, scorer_id: UUID) -> ScoreSummary:
+        """Return a run's scores under one scorer, summed up."""
+        status = case(
+            (Generation.status != "completed", Generation.status),
+            else_=func.coalesce(Score.status, "missing"),
+        )
+        ones = case((Score.value == 1, 1), else_=0)
+        others = case((Score.value.not_in((0, 1)), 1), else_=0)
+        statement = (
+            select(status, func.count(), func.sum(Score.value), func.sum(ones), func.sum(others))
+            .select_from(Generation)
+            .outerjoin(
+                Score, (Score.generation_id == Generation.id) & (Score.scorer_id == scorer_id)
+            )
+            .where(Generation.run_id == run_id)
+            .group_by(status)
+        )
+        rows = (await self._session.execute(statement)).all()
+        scored = next((row for row in rows if row[0] == "scored"), None)
+        return ScoreSummary(
+            by_status={row[0]: row[1] for row in rows},
+            mean=None if scored is None else scored[2] / scored[1],
+            n_correct=None if scored is None or scored[4] else int(scored[3]),
+        )
 
     async def of_generation(self, generation_id: UUID) -> list[ScoreView]:
         """Return the scores of one generation with their explanations."""

@@ -10,7 +10,14 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["NewScore", "ScorableGeneration", "ScoreView", "ScoredCell", "ScorerView"]
+__all__ = [
+    "NewScore",
+    "ScorableGeneration",
+    "ScoreSummary",
+    "ScoreView",
+    "ScoredCell",
+    "ScorerView",
+]
 
 ScoreStatus = Literal["scored", "unscored", "failed"]
 
@@ -52,9 +59,27 @@ class NewScore:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoreSummary:
+    """One run under one scorer, summed up by the database.
+
+    `by_status` counts cells as `ScoredCell.status` names them. `mean` is over the scored
+    cells, None without any; `n_correct` counts the ones of a scorer that only gave 0 and 1.
+    """
+
+    by_status: dict[str, int]
+    mean: float | None
+    n_correct: int | None
+
+    @property
+    def n_scored(self) -> int:
+        return self.by_status.get("scored", 0)
+
+
+@dataclass(frozen=True, slots=True)
 class ScoredCell:
     """One cell of a run as an analysis needs it. `status` is the generation's unless it is
-    completed, else the score's (`missing` if it was not scored yet)."""
+    completed, else the score's (`missing` if it was not scored yet). `answered` says that a
+    model answered or refused, so that its latency is an answer's."""
 
     key: str
     repetition: int
@@ -64,6 +89,7 @@ class ScoredCell:
     cost: Decimal | None
     latency_ms: float | None
     reopened: bool
+    answered: bool
 
 
 class ScoreView(BaseModel):

@@ -12,7 +12,14 @@ from app.core.ids import new_id
 from app.core.permissions import Actor, Permission, require
 from app.database import Database
 from app.repositories.scores import ScoreRepository
-from app.schemas.scores import NewScore, ScorableGeneration, ScoredCell, ScorerView, ScoreView
+from app.schemas.scores import (
+    NewScore,
+    ScorableGeneration,
+    ScoredCell,
+    ScorerView,
+    ScoreSummary,
+    ScoreView,
+)
 
 __all__ = ["ScoreService"]
 
@@ -67,6 +74,11 @@ class ScoreService:
         """Return every stored cell of a run with its score; without scorer only the facts."""
         async with self._database.read_session() as session:
             return await ScoreRepository(session).cells(run_id, scorer_id)
+
+    async def summary(self, run_id: UUID, scorer_id: UUID) -> ScoreSummary:
+        """Return a run's scores under one scorer, summed up by the database."""
+        async with self._database.read_session() as session:
+            return await ScoreRepository(session).summary(run_id, scorer_id)
 
     async def of_generation(self, generation_id: UUID) -> list[ScoreView]:
         """Return the scores of one generation."""

@@ -12,6 +12,7 @@ from tests.architecture.sources import Finder, Finding, Function, Module, exampl
 # Imports inside a function, each for one of two reasons: the library may be missing (uvloop has
 # no Windows build, pyarrow is an extra), or importing it takes so long that only its use pays.
 _MAY_BE_IMPORTED_LATE = (
+    "app.core.logging",  # structlog
     "app.database.schema",  # alembic
     "app.llm.ollama_provider",
     "app.llm.openai_provider",
@@ -20,6 +21,7 @@ _MAY_BE_IMPORTED_LATE = (
     "pyarrow",
     "scipy",
     "uvloop",
+    "workbench.runner.pipeline",  # numpy and scipy
 )
 
 

@@ -18,7 +18,7 @@ from workbench.cli.execution import CarriedOut, carry_out
 from workbench.cli.progress import ProgressMode
 from workbench.cli.run import print_outcome
 from workbench.reports.gather import write_page
-from workbench.runner.pipeline import ExecutionOptions
+from workbench.runner.execute import ExecutionOptions
 from workbench.workspace.dataset_files import import_file
 from workbench.workspace.experiment_files import read_experiment_file
 from workbench.workspace.experiments import resolve_experiment

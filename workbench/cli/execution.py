@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -17,17 +17,14 @@ from app.schemas.generations import RunTotals
 from workbench.cli.context import ExitCode, Workspace, err
 from workbench.cli.progress import ProgressMode, show_progress
 from workbench.reports.scores import score_text
-from workbench.runner.comparing import Comparison
-from workbench.runner.execute import ExecutionReport, Executor, FatalError, Progress
-from workbench.runner.lock import experiment_lock
-from workbench.runner.pipeline import (
+from workbench.runner.execute import (
     AUTO_CONCURRENCY,
     ExecutionOptions,
-    compare_all,
     execute,
     progress_detail,
-    score_all,
 )
+from workbench.runner.executor import ExecutionReport, Executor, FatalError, Progress
+from workbench.runner.lock import experiment_lock
 from workbench.runner.processes import ProcessGroup
 
 __all__ = ["CarriedOut", "carry_out"]
@@ -65,12 +62,13 @@ class _Handle:
 
 @dataclass(frozen=True)
 class CarriedOut:
-    """What came of it: how the execution ended, sums by run, comparisons, score lines by run."""
+    """What came of it: how the execution ended, sums by run, the comparisons' results and
+    score lines by run."""
 
     experiment: ExperimentView
     exit_code: ExitCode
     totals: Sequence[RunTotals]
-    comparisons: Sequence[Comparison] = field(default_factory=tuple)
+    comparisons: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     scores: Sequence[Sequence[str]] = field(default_factory=tuple)
 
 
@@ -179,6 +177,9 @@ async def _tell_lost_calls(
 async def _conclude(
     workspace: Workspace, experiment: ExperimentView, report: ExecutionReport, console: Console
 ) -> CarriedOut:
+    # Imported here: scoring and comparing need libraries that would delay the first request.
+    from workbench.runner.pipeline import compare_all, score_all
+
     services, actor = workspace.services, workspace.actor
     run_ids = [run.id for run in experiment.runs]
     totals_by_run = await services.generations.totals(run_ids)
@@ -208,7 +209,8 @@ async def _conclude(
             f"{failed} cells failed. Look: workbench show {escape(experiment.runs[0].name)} "
             f"--failed. Try them again: workbench resume {experiment.number} --retry-failed"
         )
-    return CarriedOut(experiment, code, totals, comparisons, await _scores(workspace, experiment))
+    results = [comparison.result for comparison in comparisons]
+    return CarriedOut(experiment, code, totals, results, await _scores(workspace, experiment))
 
 
 async def _scores(workspace: Workspace, experiment: ExperimentView) -> list[list[str]]:
@@ -216,7 +218,7 @@ async def _scores(workspace: Workspace, experiment: ExperimentView) -> list[list
     scores = workspace.services.scores
     return [
         [
-            f"{view.name}: {score_text(await scores.cells(run.id, view.id))}"
+            f"{view.name}: {score_text(await scores.summary(run.id, view.id))}"
             for view in await scores.scorers_of(run.id)
         ]
         for run in experiment.runs

@@ -17,7 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from workbench.runner.execute import Progress
+from workbench.runner.executor import Progress
 
 __all__ = ["ProgressMode", "show_progress"]
 

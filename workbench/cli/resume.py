@@ -11,7 +11,7 @@ from workbench.cli.context import ExitCode, FormatOption, command, err, open_wor
 from workbench.cli.execution import carry_out
 from workbench.cli.progress import ProgressMode
 from workbench.cli.run import parse_concurrency, print_outcome
-from workbench.runner.pipeline import ExecutionOptions
+from workbench.runner.execute import ExecutionOptions
 
 __all__ = ["app"]
 

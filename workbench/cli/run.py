@@ -19,7 +19,7 @@ from workbench.cli.context import Format, FormatOption, Workspace, command, err,
 from workbench.cli.execution import CarriedOut, carry_out
 from workbench.cli.progress import ProgressMode
 from workbench.reports.text import comparison_text, experiment_text
-from workbench.runner.pipeline import ExecutionOptions
+from workbench.runner.execute import ExecutionOptions
 from workbench.workspace.dataset_files import import_file
 from workbench.workspace.experiment_files import ExperimentFile, read_experiment_file
 from workbench.workspace.experiments import resolve_experiment
@@ -214,7 +214,7 @@ async def print_outcome(workspace: Workspace, done: CarriedOut, format_: Format)
         console.print(f"  {escape(run_.name)}{mark}: {told or 'nothing yet'}{cost}")
         for line in lines:
             console.print(f"    {escape(line)}")
-    results = [comparison.result for comparison in done.comparisons]
+    results = done.comparisons
     if results:
         console.print()
         console.print(
@@ -250,5 +250,5 @@ def _json(done: CarriedOut) -> dict[str, Any]:
             for run_, totals in zip(done.experiment.runs, done.totals, strict=True)
         ],
         "wanted": done.experiment.wanted,
-        "comparisons": [comparison.result for comparison in done.comparisons],
+        "comparisons": list(done.comparisons),
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -14,8 +13,8 @@ from rich.table import Table
 from app.schemas.experiments import RunView
 from app.schemas.generations import RunTotals
 from app.schemas.names import parse_reference
-from app.schemas.scores import ScoredCell
 from workbench.cli.context import FormatOption, command, open_workspace, out
+from workbench.reports.scores import score_text
 from workbench.workspace.recorded_outputs import OutputColumns, read_recorded_outputs
 
 __all__ = ["app"]
@@ -69,13 +68,13 @@ async def show(
         total = (await services.generations.totals([found.id]))[found.id]
         reported = await services.generations.reported(found.id)
         scorers = await services.scores.scorers_of(found.id)
-        means = {s.name: _mean(await services.scores.cells(found.id, s.id)) for s in scorers}
+        means = {s.name: await services.scores.summary(found.id, s.id) for s in scorers}
         if format_ == "json":
             shape = _json(found, total)
             shape["reported"] = [{"model": m, "fingerprint": f, "count": n} for m, f, n in reported]
             shape["scores"] = {
-                name: {"mean": mean, "n_scored": n, "n_correct": n_correct}
-                for name, (mean, n, n_correct) in means.items()
+                name: {"mean": s.mean, "n_scored": s.n_scored, "n_correct": s.n_correct}
+                for name, s in means.items()
             }
             print(json.dumps(shape, indent=2))
             return
@@ -94,10 +93,8 @@ async def show(
         }
         for name, value in rows.items():
             table.add_row(name, escape(value))
-        for name, (mean, n, n_correct) in means.items():
-            told = "no score" if mean is None else f"{mean:.4f} over {n:,}"
-            correct = "" if n_correct is None else f" ({n_correct:,} correct)"
-            table.add_row(name, told + correct)
+        for name, summary in means.items():
+            table.add_row(name, score_text(summary))
         out().print(table)
 
 
@@ -149,15 +146,6 @@ async def import_(
             f"Score it: workbench score {escape(run.name)} --scorer SCORER "
             "(as in exact_match or numeric_answer)"
         )
-
-
-def _mean(cells: Sequence[ScoredCell]) -> tuple[float | None, int, int | None]:
-    """Return mean, number of scored cells, and of correct ones for a pass or fail scorer."""
-    scored = [cell.value for cell in cells if cell.value is not None]
-    if not scored:
-        return None, 0, None
-    binary = set(scored) <= {0.0, 1.0}
-    return sum(scored) / len(scored), len(scored), int(sum(scored)) if binary else None
 
 
 def _tokens(total: RunTotals) -> str:

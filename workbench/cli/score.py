@@ -32,5 +32,7 @@ async def score(
         rules = [parse_scorer(text) for text in scorer]
         views = await score_run(services, workspace.actor, found, rules)
         for view in views:
-            cells = await services.scores.cells(found.id, view.id)
-            out().print(f"{escape(found.name)} · {view.name} v{view.version}: {score_text(cells)}")
+            summary = await services.scores.summary(found.id, view.id)
+            out().print(
+                f"{escape(found.name)} · {view.name} v{view.version}: {score_text(summary)}"
+            )

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-
-from app.schemas.scores import ScoredCell
+from app.schemas.scores import ScoreSummary
 from workbench.reports.numbers import percent
 
 __all__ = ["score_text"]
 
 
-def score_text(cells: Sequence[ScoredCell]) -> str:
+def score_text(summary: ScoreSummary) -> str:
     """`286 of 1,319 correct (21.7 %), 3 failed`; what has no score is counted, never 0."""
-    values = [cell.value for cell in cells if cell.value is not None]
-    without = Counter(cell.status for cell in cells if cell.value is None)
-    if not values:
+    if summary.mean is None:
         told = "no score"
-    elif set(values) <= {0.0, 1.0}:
-        share = sum(values) / len(values)
-        told = f"{sum(values):,.0f} of {len(values):,} correct ({percent(share)})"
+    elif summary.n_correct is not None:
+        told = f"{summary.n_correct:,} of {summary.n_scored:,} correct ({percent(summary.mean)})"
     else:
-        told = f"mean {sum(values) / len(values):.4f} over {len(values):,}"
+        told = f"mean {summary.mean:.4f} over {summary.n_scored:,}"
+    without = {s: n for s, n in summary.by_status.items() if s != "scored"}
     return "".join([told, *(f", {count:,} {status}" for status, count in sorted(without.items()))])

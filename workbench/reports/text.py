@@ -18,7 +18,7 @@ from workbench.reports.numbers import (
     ratio_text,
     statuses_text,
 )
-from workbench.statistics.wording import format_p
+from workbench.statistics.number_format import format_p
 
 __all__ = ["comparison_text", "experiment_text", "verdict_line"]
 

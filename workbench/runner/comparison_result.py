@@ -131,7 +131,7 @@ def _amounts(cells: Sides, name: str, quantiles: Sequence[float] = ()) -> Amount
     sides = [
         Observations.from_values(
             [cell.key for cell in side],
-            np.array([_number(getattr(cell, name)) for cell in side], dtype=float),
+            np.array([_amount(cell, name) for cell in side], dtype=float),
             _clusters(side),
         )
         for side in cells
@@ -139,8 +139,11 @@ def _amounts(cells: Sides, name: str, quantiles: Sequence[float] = ()) -> Amount
     return compare_amounts(sides[0], sides[1], quantiles=quantiles)
 
 
-def _number(value: Any) -> float:
-    return np.nan if value is None else float(value)
+def _amount(cell: ScoredCell, name: str) -> float:
+    """Return a cost, or the latency of an answer: a failed call's says nothing of the model."""
+    value = getattr(cell, name)
+    known = value is not None and (cell.answered or name == "cost")
+    return float(value) if known else np.nan
 
 
 def _cost(cells: Sides) -> dict[str, Any] | None:

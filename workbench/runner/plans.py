@@ -10,7 +10,7 @@ from app.schemas.generations import Provenance
 from app.schemas.models import PriceView
 from app.schemas.names import Reference
 from app.services.rendering import PromptRenderer
-from workbench.runner.execute import RunPlan
+from workbench.runner.executor import RunPlan
 
 __all__ = ["build_plans"]
 

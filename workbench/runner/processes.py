@@ -23,8 +23,8 @@ from app.bootstrap import open_services
 from app.core.permissions import Actor
 from app.core.settings import Settings
 from app.schemas.experiments import ExperimentView
-from workbench.runner.execute import ExecutionReport, Executor, Progress
-from workbench.runner.pipeline import ExecutionOptions, execute
+from workbench.runner.execute import ExecutionOptions, execute
+from workbench.runner.executor import ExecutionReport, Executor, Progress
 from workbench.runner.remaining import Shard
 
 __all__ = ["ProcessGroup"]

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from workbench.statistics.interval import Interval
+from workbench.statistics.number_format import format_p, format_value
 from workbench.statistics.policy import DEFAULT_POLICY, Policy
 from workbench.statistics.verdict import Verdict
 
-__all__ = ["NO_UNIT", "POINTS", "Facts", "Unit", "format_p", "format_value", "verdict_sentence"]
+__all__ = ["NO_UNIT", "POINTS", "Facts", "Unit", "verdict_sentence"]
 
-_MINUS: Final = "\N{MINUS SIGN}"
 _MAX_DECIMALS: Final = 9
 
 
@@ -69,20 +69,6 @@ def _decimals(standard_error: float) -> int:
     if standard_error <= 0.0:
         return 2
     return min(_MAX_DECIMALS, -math.floor(math.log10(standard_error)))
-
-
-def format_value(value: float, decimals: int) -> str:
-    """Format a number with a real minus sign; what rounds to zero has no sign."""
-    text = f"{abs(value):,.{decimals}f}"
-    negative = value < 0.0 and any(digit in text for digit in "123456789")
-    return f"{_MINUS}{text}" if negative else text
-
-
-def format_p(p_value: float) -> str:
-    """Format a p-value with its relation sign: "p = 0.052", "p < 0.001"."""
-    if p_value < 0.001:
-        return "p < 0.001"
-    return f"p = {p_value:.2g}" if p_value < 0.1 else f"p = {p_value:.2f}"
 
 
 def _format_about(count: int) -> str:

@@ -17,7 +17,6 @@ from app.llm.types import ModelTarget
 from app.schemas.datasets import DatasetVersionView
 from app.schemas.experiments import NewExperiment, RequestedVariant
 from app.schemas.models import ModelVersionView
-from app.schemas.names import parse_reference
 from app.schemas.prompts import PromptVersionView
 from workbench.scorers import parse_scorer
 from workbench.workspace.binding import bind_variables
@@ -85,7 +84,7 @@ async def resolve_prompt(
     A file with a version is registered under it; a draft is stored without a number.
     """
     if not is_prompt_file(text):
-        return await services.prompts.get(parse_reference(text, noun="prompt"))
+        return await services.prompts.get(text)
     file = read_prompt_file(Path(text))
     registered = await services.prompts.register(
         actor,

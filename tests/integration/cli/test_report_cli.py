@@ -23,7 +23,8 @@ from workbench.cli.main import app
 from workbench.reports.gather import gather_report
 from workbench.reports.gather_examples import MAX_EXAMPLES
 from workbench.reports.html import experiment_page
-from workbench.runner.pipeline import ExecutionOptions, compare_all, execute, score_all
+from workbench.runner.execute import ExecutionOptions, execute
+from workbench.runner.pipeline import compare_all, score_all
 from workbench.runner.remaining import Shard
 
 Run = Callable[..., str]

@@ -11,7 +11,8 @@ from tests.integration.runner.conftest import (
     make_experiment,
     questions,
 )
-from workbench.runner.pipeline import ExecutionOptions, compare_all, execute, score_all
+from workbench.runner.execute import ExecutionOptions, execute
+from workbench.runner.pipeline import compare_all, score_all
 
 
 async def test_every_cell_gets_one_outcome_and_every_call_is_on_the_ledger(

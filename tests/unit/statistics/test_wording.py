@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from tests.unit.statistics.builders import runs_of_table
 from workbench.statistics.analysis import analyse_pair
 from workbench.statistics.interval import Interval
+from workbench.statistics.number_format import format_p
 from workbench.statistics.verdict import Verdict
-from workbench.statistics.wording import NO_UNIT, Facts, Unit, format_p, verdict_sentence
+from workbench.statistics.wording import NO_UNIT, Facts, Unit, verdict_sentence
 
 MINUS = "\N{MINUS SIGN}"
 NEVER = ("significant", "trend", "no difference", "nan", "inf", "None")
