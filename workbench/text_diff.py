@@ -97,6 +97,8 @@ class _Side:
 
 def word_diff(before: str, after: str) -> WordDiff:
     """Mark the words that only one of two texts has."""
+    if before == after:
+        return WordDiff(_whole(before), _whole(after))
     sides = _sides(before, after)
     if isinstance(sides, Unmarked):
         return WordDiff(_whole(before), _whole(after), sides)
@@ -106,8 +108,6 @@ def word_diff(before: str, after: str) -> WordDiff:
 def _sides(before: str, after: str) -> tuple[_Side, _Side] | Unmarked:
     """Compare the words of two texts, unless marking them would be of no use."""
     words = _words(before), _words(after)
-    if before == after:
-        return tuple(_Side(side, [True] * len(side)) for side in words)
     if max(map(len, words)) > MAX_WORDS:
         return Unmarked.TOO_LONG
     shared = _shared(*words)

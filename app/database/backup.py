@@ -13,14 +13,15 @@ from app.database.engine import Database
 __all__ = ["backup_sqlite", "restore_sqlite"]
 
 
-def backup_sqlite(database: Database, target: Path | None = None) -> Path:
-    """Copy a consistent state of the database to `target` (default: beside it, with the time).
+def backup_sqlite(database: Database, target: Path | None = None, *, kind: str = "backup") -> Path:
+    """Copy a consistent state of the database to `target` and return the copy's path.
 
+    Without a target the copy stands beside the database, its name says the time and `kind`.
     Raises `ConfigurationError` on PostgreSQL, and when the target exists.
     """
     source = _file(database)
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    path = target or source.with_name(f"{source.stem}.{stamp}.backup{source.suffix}")
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")  # to the microsecond: no two are equal
+    path = target or source.with_name(f"{source.stem}.{stamp}.{kind}{source.suffix}")
     if path.exists():
         raise ConfigurationError(f"{path} exists already; choose another file.")
     _copy(source, path)

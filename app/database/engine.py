@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -66,7 +66,7 @@ class Database:
         try:
             async with self._reader.connect() as connection:
                 await connection.execute(text("SELECT 1"))
-        except (OperationalError, OSError) as error:
+        except (DatabaseError, OSError) as error:
             raise Unavailable(f"The database does not answer: {_first_line(error)}.") from error
 
     async def close(self) -> None:
@@ -100,15 +100,19 @@ def _sqlite_engine(url: str, *, pool_size: int, write: bool) -> AsyncEngine:
     def configure(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # the driver begins nothing; `begin` below does
         cursor = connection.cursor()
-        for pragma in (
-            f"busy_timeout={_BUSY_TIMEOUT_MS}",
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "journal_size_limit=67108864",
-            *(() if write else ("query_only=ON",)),
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
+        try:
+            for pragma in (
+                f"busy_timeout={_BUSY_TIMEOUT_MS}",
+                "journal_mode=WAL",
+                "synchronous=FULL",
+                "foreign_keys=ON",
+                "journal_size_limit=67108864",
+                *(() if write else ("query_only=ON",)),
+            ):
+                cursor.execute(f"PRAGMA {pragma}")
+        except Exception:  # the file is no database; the pool would leave the connection open
+            connection.close()
+            raise
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")

@@ -12,7 +12,8 @@ from app.core.errors import Invalid
 
 __all__ = ["Name", "Reference", "parse_reference"]
 
-NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,99}(/[a-z0-9][a-z0-9._-]{0,99})?$"
+# A team of at most 99 characters and a name of at most 100: 200 in all, as the columns hold.
+NAME_PATTERN = r"^([a-z0-9][a-z0-9._-]{0,98}/)?[a-z0-9][a-z0-9._-]{0,99}$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 _NAME = re.compile(NAME_PATTERN)
 
@@ -36,8 +37,8 @@ def parse_reference(text: str, *, noun: str) -> Reference:
     name, separator, tail = text.partition("@")
     if not _NAME.fullmatch(name):
         raise Invalid(
-            f"{text!r} is no {noun}: names are lower-case letters, digits, '.', '_' and '-', "
-            f"as in triage or team/triage, with a version as in triage@3.",
+            f"{text!r} is no {noun}: names are up to 100 lower-case letters, digits, '.', '_' "
+            f"and '-', as in triage or team/triage, with a version as in triage@3.",
             path=noun,
         )
     if not separator or tail == "latest":

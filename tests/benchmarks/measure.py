@@ -31,6 +31,7 @@ class Measured:
     started_at: float
     answer: Any
     window_s: float | None = None
+    workers_cpu_s: float | None = None
     first_call_s: float | None = None
 
 
@@ -83,6 +84,8 @@ def run_experiment(line: CommandLine, server: Any, *arguments: str) -> Measured:
         **{
             **measured.__dict__,
             "window_s": window.total_seconds(),
+            "workers_cpu_s": detail["cpu_s"],
+            "peak_mib": max(measured.peak_mib, detail["peak_mib"]),
             "first_call_s": first - measured.started_at,
         }
     )

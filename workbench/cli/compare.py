@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Literal
 
 import typer
@@ -11,7 +10,7 @@ from rich.markup import escape
 from app.core.errors import ConfigurationError
 from app.schemas.experiments import RunView
 from app.schemas.scores import ScorerView
-from workbench.cli.context import Workspace, command, err, open_workspace, out
+from workbench.cli.context import Workspace, command, err, open_workspace, out, print_json
 from workbench.reports.markdown import comparison_markdown
 from workbench.reports.text import comparison_text
 from workbench.runner.comparing import compare_runs
@@ -20,7 +19,9 @@ from workbench.scorers import parse_scorer
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Compare two runs under a scorer: difference, interval, verdict.")
+app = typer.Typer(
+    help="Compare two runs under a scorer: difference, interval, verdict.", add_completion=False
+)
 
 
 @app.command()
@@ -60,7 +61,7 @@ async def compare(
             )
             results.append(compared.result)
         if format_ == "json":
-            print(json.dumps(results[0] if len(results) == 1 else results, indent=2))
+            print_json(results[0] if len(results) == 1 else results)
         elif format_ == "markdown":
             print("\n\n".join(comparison_markdown(result) for result in results))
         else:

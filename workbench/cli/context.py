@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -37,6 +38,7 @@ __all__ = [
     "err",
     "open_workspace",
     "out",
+    "print_json",
 ]
 
 P = ParamSpec("P")
@@ -75,6 +77,11 @@ def out() -> Console:
 def err() -> Console:
     """Return a console on standard error: progress, notes and errors."""
     return _console(sys.stderr)
+
+
+def print_json(value: object) -> None:
+    """Print on standard output what a program asked for: `value` as indented JSON."""
+    print(json.dumps(value, indent=2))
 
 
 @asynccontextmanager

@@ -13,7 +13,6 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from rich.text import Text
 
 from app.core.hashing import JSON
@@ -25,7 +24,8 @@ from app.schemas.datasets import (
     ExampleView,
 )
 from app.services.datasets import ImportedVersion
-from workbench.cli.context import FormatOption, command, err, open_workspace, out
+from workbench.cli.context import FormatOption, command, err, open_workspace, out, print_json
+from workbench.cli.tables import COLUMN_GAP, plain_table, with_whole_names
 from workbench.workspace.dataset_files import ExampleColumns, read_examples
 
 __all__ = ["app"]
@@ -41,7 +41,6 @@ ReferenceArgument = Annotated[
 _PROGRESS_STEP: Final = 500
 _CELL_WIDTH: Final = 200
 _NARROWEST: Final = 12
-_GAP: Final = 2
 _CHANGE_WIDTH: Final = 70
 _LEAD: Final = 20  # equal characters shown before the place where two texts part
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # could steer a terminal
@@ -101,7 +100,7 @@ async def import_(
         shape["created"] = imported.created
         shape["repeated_inputs"] = imported.repeated_inputs
         shape["changes"] = None if imported.changes is None else imported.changes._asdict()
-        _print_json(shape)
+        print_json(shape)
         return
     _tell_imported(imported)
 
@@ -113,12 +112,12 @@ async def list_(format_: FormatOption = "text") -> None:
     async with open_workspace() as workspace:
         datasets = await workspace.services.datasets.list()
     if format_ == "json":
-        _print_json([summary.model_dump(mode="json") for summary in datasets])
+        print_json([summary.model_dump(mode="json") for summary in datasets])
         return
     if not datasets:
         _print("No dataset yet. Bring one in: workbench datasets import FILE --name NAME")
         return
-    table = _table("dataset", "examples", "with expected", "inputs", "imported")
+    table = plain_table("dataset", "examples", "with expected", "inputs", "imported")
     for summary in datasets:
         cells = (
             f"{summary.name}@{summary.latest}",
@@ -128,8 +127,7 @@ async def list_(format_: FormatOption = "text") -> None:
             f"{summary.updated_at:%Y-%m-%d %H:%M} UTC",
         )
         table.add_row(*map(Text, cells))
-    table.columns[0].no_wrap = True
-    out().print(table, soft_wrap=False, crop=False)
+    out().print(with_whole_names(table))
 
 
 @app.command()
@@ -147,7 +145,7 @@ async def show(
         if key is not None:
             example = await datasets.example_by_key(version, key)
             if format_ == "json":
-                _print_json(_example_json(example))
+                print_json(_example_json(example))
             else:
                 _tell_example(version, example)
             return
@@ -160,7 +158,7 @@ async def show(
         shape["changes"] = None if changes is None else changes._asdict()
         shape["versions"] = [other.number for other in versions]
         shape["examples"] = [_example_json(example) for example in examples]
-        _print_json(shape)
+        print_json(shape)
         return
     _tell_version(version, versions, changes)
     if examples:
@@ -188,7 +186,7 @@ async def diff(
                     if len(changes) == limit:
                         break
     if format_ == "json":
-        _print_json(
+        print_json(
             {
                 "before": old.reference,
                 "after": new.reference,
@@ -283,9 +281,9 @@ def _tell_examples(version: DatasetVersionView, examples: Sequence[ExampleView])
     ]
     titles = ("key", "input", "expected output")
     keys, _, expected = (max(map(len, column)) for column in zip(titles, *rows, strict=True))
-    left = max(2 * _NARROWEST, out().width - keys - 2 * _GAP)
+    left = max(2 * _NARROWEST, out().width - keys - 2 * COLUMN_GAP)
     expected = min(expected, left // 2)
-    table = _table(titles[0])
+    table = plain_table(titles[0])
     table.add_column(titles[1], width=left - expected, no_wrap=True, overflow="ellipsis")
     table.add_column(titles[2], width=expected, no_wrap=True, overflow="ellipsis")
     table.columns[0].width = keys
@@ -393,17 +391,6 @@ def _change_json(change: ExampleChange) -> dict[str, JSON]:
     }
 
 
-def _table(*titles: str) -> Table:
-    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False)
-    for title in titles:
-        table.add_column(title, overflow="fold")
-    return table
-
-
 def _print(text: str, *, style: str = "") -> None:
     """Print a line as it stands: names of users are no markup."""
     out().print(Text(text, style=style))
-
-
-def _print_json(shape: JSON) -> None:
-    print(json.dumps(shape, indent=2))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -18,7 +16,7 @@ from app.database.backup import backup_sqlite, restore_sqlite
 from app.database.loss import DowngradeLoss, downgrade_loss
 from app.database.revisions import SchemaStatus, schema_status
 from app.database.schema import downgrade, upgrade
-from workbench.cli.context import FormatOption, command, err, open_workspace, out
+from workbench.cli.context import FormatOption, command, err, open_workspace, out, print_json
 
 __all__ = ["app"]
 
@@ -89,7 +87,7 @@ async def status(
             found = await schema_status(database)
         name = _name(database)
     if format_ == "json":
-        print(json.dumps(_status_json(name, found), indent=2))
+        print_json(_status_json(name, found))
         return
     _say(f"Database  {name}")
     if found is None:
@@ -163,14 +161,13 @@ def _copy_beside(database: Database, kind: str, target: Path | None = None) -> P
     source = _path(database)
     if not source.is_file():
         raise ConfigurationError(f"There is no database yet: {source}.")
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")  # to the microsecond: no two are equal
-    path = target or source.with_name(f"{source.stem}.{stamp}.{kind}{source.suffix}")
-    if not path.parent.is_dir():
-        raise ConfigurationError(f"There is no folder {path.parent}.")
+    if target is not None and not target.parent.is_dir():
+        raise ConfigurationError(f"There is no folder {target.parent}.")
     try:
-        return backup_sqlite(database, path)
+        return backup_sqlite(database, target, kind=kind)
     except (sqlite3.Error, OSError) as error:
-        raise Unavailable(f"The copy {path} could not be made: {error}.") from error
+        told = target or f"beside {source}"
+        raise Unavailable(f"The copy {told} could not be made: {error}.") from error
 
 
 def _path(database: Database) -> Path:

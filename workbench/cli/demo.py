@@ -138,6 +138,10 @@ def _tell_next(folder: Path, page: Path) -> None:
 
 def _program() -> str:
     """Return how this command is called from inside the demo folder."""
-    if shutil.which("workbench") is not None:
+    this, on_path = Path(sys.argv[0]).resolve(), shutil.which("workbench")
+    if this.name == "__main__.py":  # run by `python -m workbench`
+        return f"{shlex.quote(sys.executable)} -m workbench"
+    # Another installation may come first on the path; only this one is sure to know the data.
+    if on_path is not None and Path(on_path).resolve() == this:
         return "workbench"
-    return shlex.quote(str(Path(sys.argv[0]).resolve()))
+    return shlex.quote(str(this))

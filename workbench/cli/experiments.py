@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from app.core.errors import Conflict
 from app.schemas.experiments import ExperimentView
 from app.schemas.generations import RunTotals
-from workbench.cli.context import FormatOption, Workspace, command, open_workspace, out
+from workbench.cli.context import (
+    FormatOption,
+    Workspace,
+    command,
+    open_workspace,
+    out,
+    print_json,
+)
+from workbench.cli.tables import plain_table, with_whole_names
 from workbench.reports.text import comparison_text
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Experiments: list, show, cancel.", no_args_is_help=True)
+app = typer.Typer(
+    help="Experiments: list, show, cancel.", no_args_is_help=True, add_completion=False
+)
 
 
 @app.command("list")
@@ -32,14 +40,12 @@ async def list_(
         experiments = await workspace.services.experiments.list(limit=limit)
         totals = await _totals(workspace, experiments)
         if format_ == "json":
-            print(json.dumps([_json(e, totals[e.number]) for e in experiments], indent=2))
+            print_json([_json(e, totals[e.number]) for e in experiments])
             return
         if not experiments:
             out().print("No experiment yet. Start one: workbench run --help")
             return
-        table = Table(box=None, padding=(0, 2, 0, 0))
-        for title in ("experiment", "dataset", "runs", "done", "failed", "status", "created"):
-            table.add_column(title, overflow="fold")
+        table = plain_table("experiment", "dataset", "runs", "done", "failed", "status", "created")
         for experiment in experiments:
             done, failed = _done(totals[experiment.number])
             name = f" {escape(experiment.name)}" if experiment.name else ""
@@ -52,7 +58,7 @@ async def list_(
                 experiment.status,
                 experiment.created_at.strftime("%Y-%m-%d %H:%M UTC"),
             )
-        out().print(table)
+        out().print(with_whole_names(table, columns=2))
 
 
 @app.command()
@@ -75,7 +81,7 @@ async def show(
             shape["comparisons"] = [c.result for c in newest.values()]
             jobs = await services.experiments.jobs(found.id)
             shape["jobs"] = [job.model_dump(mode="json") for job in jobs]
-            print(json.dumps(shape, indent=2))
+            print_json(shape)
             return
         console = out()
         name = f" {escape(found.name)}" if found.name else ""

@@ -1,15 +1,25 @@
 """The command line's entry. Command groups are imported only when one of them is used, so
-that `workbench --help` answers at once."""
+that `workbench --help` answers at once.
+
+Our package `app` has a common name. Before a group loads, `main` makes sure that the `app`
+which Python finds is the one beside this package, and refuses in one sentence if not.
+"""
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 __all__ = ["COMMANDS", "main"]
+
+_DISTRIBUTION = "prompt-workbench"
+_ALONE = "in an environment of its own (`pipx install prompt-workbench`)"
 
 # name -> (module, what `--help` says of it; a test holds this against the module itself)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -58,7 +68,12 @@ class _Lazy(TyperCommand):
         self._module = module
 
     def load(self) -> Any:
-        return typer.main.get_command(importlib.import_module(self._module).app)
+        try:
+            module = importlib.import_module(self._module)
+        except ImportError:
+            _refuse_overwritten_app()
+            raise
+        return typer.main.get_command(module.app)
 
     def make_context(self, info_name: Any, args: Any, parent: Any = None, **extra: Any) -> Any:
         return self.load().make_context(info_name, args, parent, **extra)
@@ -87,6 +102,43 @@ def _root() -> None:
     """Compare prompt versions and model versions on your data, and serve the winner."""
 
 
+def _refuse_hidden_app() -> None:
+    """Exit if Python would import another `app` than the one beside this package."""
+    ours = (Path(__file__).parents[2] / "app").resolve()
+    spec = importlib.util.find_spec("app")
+    if spec is None or spec.origin is None:  # none at all, or a folder without __init__.py
+        _refuse(f"The workbench's own package app is missing; install the workbench anew, {_ALONE}")
+    found = Path(spec.origin)
+    theirs = found.parent if found.name == "__init__.py" else found
+    if theirs.resolve() != ours:
+        _refuse(
+            f"Another package called app, {theirs}, hides the workbench's own; take its folder "
+            f"off PYTHONPATH and run the command `workbench` {_ALONE}"
+        )
+
+
+def _refuse_overwritten_app() -> None:
+    """Exit if another distribution was installed over our `app`, file by file.
+
+    Asked only after a failed import: it reads what every installed distribution contains.
+    """
+    from importlib.metadata import packages_distributions  # slow, and next to never needed
+
+    others = sorted(set(packages_distributions().get("app", ())) - {_DISTRIBUTION})
+    if others:
+        _refuse(
+            f"Another package called app, part of {', '.join(others)}, was installed over the "
+            f"workbench's own; install the workbench {_ALONE}"
+        )
+
+
+def _refuse(sentence: str) -> NoReturn:
+    # Neither the shared console nor ExitCode can be had: their module imports `app`.
+    print(f"Error: {sentence}.", file=sys.stderr)
+    raise SystemExit(2)
+
+
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; exit with 2 if another package called `app` is in its way."""
+    _refuse_hidden_app()
     app(prog_name="workbench")

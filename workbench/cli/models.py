@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +23,15 @@ from app.schemas.models import (
     read_time,
 )
 from app.services.models import Declared
-from workbench.cli.context import FormatOption, Workspace, command, err, open_workspace, out
+from workbench.cli.context import (
+    FormatOption,
+    Workspace,
+    command,
+    err,
+    open_workspace,
+    out,
+    print_json,
+)
 from workbench.cli.model_texts import (
     change_lines,
     fact_rows,
@@ -35,6 +42,7 @@ from workbench.cli.model_texts import (
     price_text,
     remark,
 )
+from workbench.cli.tables import COLUMN_GAP, plain_table, with_whole_names
 from workbench.workspace.models_file import MODELS_FILE, read_models_file
 
 __all__ = ["app"]
@@ -102,7 +110,7 @@ async def list_(
         versions = await workspace.services.models.list()
     shown = versions if everything else _current(versions)
     if format_ == "json":
-        print(json.dumps([model_json(version) for version in shown], indent=2))
+        print_json([model_json(version) for version in shown])
         return
     if not shown:
         hidden = " (retired ones: --all)" if versions else ""
@@ -110,7 +118,7 @@ async def list_(
             f"No model in the catalog{hidden}. Add one: workbench models add openai/gpt-4.1"
         )
         return
-    table = _table("model", "most output", "$ in", "$ out", "remarks")
+    table = plain_table("model", "most output", "$ in", "$ out", "remarks")
     for number in (1, 2, 3):
         table.columns[number].justify = "right"
     for version in shown:
@@ -122,7 +130,7 @@ async def list_(
             price_text(price.output if price else None),
             escape(remark(version)),
         )
-    out().print(table)
+    out().print(with_whole_names(table))
     out().print("[dim]$ are US dollars per million tokens.[/]")
 
 
@@ -143,7 +151,7 @@ async def show(model: Reference, format_: FormatOption = "text") -> None:
     if format_ == "json":
         shape: dict[str, Any] = model_json(version)
         shape["prices"] = [price.model_dump(mode="json") for price in prices]
-        print(json.dumps(shape, indent=2))
+        print_json(shape)
         return
     console = out()
     console.print(f"[bold]{escape(version.reference)}[/]")
@@ -153,7 +161,7 @@ async def show(model: Reference, format_: FormatOption = "text") -> None:
     console.print("[dim]Other parameters are sent as asked, within the usual bounds.[/]")
     if prices:
         console.print("\n[bold]Prices[/], US dollars per million tokens")
-        table = _table("from", "until", "in", "cached in", "out", "source")
+        table = plain_table("from", "until", "in", "cached in", "out", "source")
         for row in price_rows(prices, version.price):
             table.add_row(*row)
         console.print(table)
@@ -344,16 +352,9 @@ def _print_declared(declared: Declared) -> None:
 
 
 def _print_rows(rows: list[tuple[str, str]]) -> None:
-    table = Table.grid(padding=(0, 2, 0, 0))
+    table = Table.grid(padding=(0, COLUMN_GAP, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, text in rows:
         table.add_row(f"  {escape(name)}", escape(text))
     out().print(table)
-
-
-def _table(*titles: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for title in titles:
-        table.add_column(title, overflow="fold")
-    return table

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +19,17 @@ from app.llm.types import Message
 from app.schemas.prompts import MessagePlaceholder, PromptContent, PromptSummary, Variable
 from app.services.prompts import NumberTaken
 from app.services.rendering import PromptRenderer
-from workbench.cli.context import ExitCode, FormatOption, command, err, open_workspace, out
+from workbench.cli.context import (
+    ExitCode,
+    FormatOption,
+    command,
+    err,
+    open_workspace,
+    out,
+    print_json,
+)
+from workbench.cli.tables import plain_table, with_whole_names
+from workbench.text_diff import Kind, Piece, line_hunks, marked_lines, unified_diff
 from workbench.workspace.prompts import (
     Entry,
     PromptText,
@@ -32,7 +41,6 @@ from workbench.workspace.prompts import (
     pull_prompts,
     sync_prompts,
 )
-from workbench.workspace.text_diff import Span, unified_diff, word_diff
 
 __all__ = ["app"]
 
@@ -46,7 +54,7 @@ TextArgument = Annotated[
     str, typer.Argument(help="A version as in triage@3, a name (its newest), or a .yaml file.")
 ]
 
-_STYLES = {"removed": "red", "added": "green", "place": "cyan"}
+_MARKS = {Kind.REMOVED: ("[-{}-]", "red"), Kind.ADDED: ("{{+{}+}}", "green")}
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -78,7 +86,7 @@ async def sync(
             dry_run=dry_run,
         )
         if format_ == "json":
-            _print_json(_sync_json(report, workspace.root))
+            print_json(_sync_json(report, workspace.root))
         else:
             _print_sync(report, workspace.root)
         return ExitCode.DONE if report.complete else ExitCode.USAGE
@@ -95,7 +103,7 @@ async def list_(
         summaries = await workspace.services.prompts.list()
     shown = [s for s in summaries if everything or s.origin != "builtin"]
     if format_ == "json":
-        _print_json([s.model_dump(mode="json") for s in shown])
+        print_json([s.model_dump(mode="json") for s in shown])
     elif shown:
         out().print(_list_table(shown))
     else:
@@ -126,7 +134,7 @@ async def show(
         values = _values(render, text.content.variables)
         messages = PromptRenderer(text.content).render(values)
     if format_ == "json":
-        _print_json(_show_json(text, messages))
+        print_json(_show_json(text, messages))
         return
     console = out()
     console.print(_heading(text))
@@ -155,8 +163,10 @@ async def diff(
         err().print(f"{old.label} and {new.label} say the same.", markup=False)
     elif words:
         console.print(Text(f"--- {old.label}\n+++ {new.label}"))
-        for spans in word_diff(old_lines, new_lines):
-            console.print(_marked(spans))
+        for hunk in line_hunks(old_lines, new_lines):
+            console.print(Text(f"@@ line {hunk.before_line} @@", style="cyan"))
+            for pieces in marked_lines(hunk):
+                console.print(_marked(pieces))
     else:
         console.print(_coloured(unified_diff(old_lines, new_lines, old.label, new.label)))
 
@@ -168,7 +178,7 @@ async def status(format_: FormatOption = "text") -> None:
     async with open_workspace() as workspace:
         found = await prompt_status(workspace.services, workspace.root)
     if format_ == "json":
-        _print_json(
+        print_json(
             {
                 "entries": [_entry_json(e, workspace.root) for e in found.entries],
                 "problems": [_problem_json(problem) for problem in found.problems],
@@ -227,10 +237,6 @@ async def pull() -> None:
 # What is printed
 
 
-def _print_json(shape: object) -> None:
-    print(json.dumps(shape, indent=2))
-
-
 def _printable(text: str) -> str:
     """Show control characters instead of sending them to the terminal."""
     return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
@@ -240,22 +246,8 @@ def _shown(root: Path, path: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
-def _table(*titles: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for title in titles:
-        table.add_column(title, overflow="fold")
-    return table
-
-
-def _with_whole_names(table: Table) -> Table:
-    """Keep the names of the first column in one piece; the other columns give way."""
-    first = table.columns[0]
-    first.min_width = max(len(str(cell)) for cell in first.cells)
-    return table
-
-
 def _list_table(summaries: Sequence[PromptSummary]) -> Table:
-    table = _table("prompt", "versions", "changed", "description")
+    table = plain_table("prompt", "versions", "changed", "description")
     for summary in summaries:
         table.add_row(
             Text(f"{summary.name}@{summary.latest}"),
@@ -263,7 +255,7 @@ def _list_table(summaries: Sequence[PromptSummary]) -> Table:
             summary.updated_at.strftime("%Y-%m-%d"),
             Text(_printable(summary.description)),
         )
-    return _with_whole_names(table)
+    return with_whole_names(table)
 
 
 def _print_sync(report: SyncReport, root: Path) -> None:
@@ -307,13 +299,12 @@ def _indented(text: Text) -> Text:
     return Text("\n").join(Text("    ") + line for line in text.split("\n"))
 
 
-def _marked(spans: Sequence[Span]) -> Text:
+def _marked(pieces: Sequence[Piece]) -> Text:
     """Mark changed words as `[-old-]{+new+}`, in colour where there is any."""
     text = Text()
-    brackets = {"removed": "[-{}-]", "added": "{{+{}+}}"}
-    for span in spans:
-        shown = brackets.get(span.kind, "{}").format(_printable(span.text))
-        text.append(shown, style=_STYLES.get(span.kind))
+    for piece in pieces:
+        form, style = _MARKS.get(piece.kind, ("{}", ""))
+        text.append(form.format(_printable(piece.text)), style=style)
     return text
 
 
@@ -327,7 +318,7 @@ _STATES = {
 
 
 def _status_table(entries: Sequence[Entry], root: Path) -> Table:
-    table = _table("prompt", "state", "file")
+    table = plain_table("prompt", "state", "file")
     for entry in entries:
         where = "" if entry.file is None else _shown(root, entry.file.path)
         table.add_row(
@@ -335,7 +326,7 @@ def _status_table(entries: Sequence[Entry], root: Path) -> Table:
             Text(entry.state + _twin_note(entry), style=_STATES[entry.state]),
             Text(where),
         )
-    return _with_whole_names(table)
+    return with_whole_names(table)
 
 
 def _twin_note(entry: Entry) -> str:

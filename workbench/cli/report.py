@@ -12,7 +12,9 @@ from workbench.reports.gather import check_page_path, write_page
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Write an experiment as one HTML page that needs nothing else.")
+app = typer.Typer(
+    help="Write an experiment as one HTML page that needs nothing else.", add_completion=False
+)
 
 
 @app.command()

@@ -12,10 +12,13 @@ from workbench.cli.execution import carry_out
 from workbench.cli.progress import ProgressMode
 from workbench.cli.run import parse_concurrency, print_outcome
 from workbench.runner.execute import ExecutionOptions
+from workbench.runner.processes import prepare_processes
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Finish an experiment that was stopped, cut off or has failed cells.")
+app = typer.Typer(
+    help="Finish an experiment that was stopped, cut off or has failed cells.", add_completion=False
+)
 
 
 @app.command()
@@ -42,6 +45,8 @@ async def resume(
 
     What is left to do is derived from the stored outcomes; nothing is done twice.
     """
+    if processes > 1:
+        prepare_processes()
     async with open_workspace() as workspace:
         services = workspace.services
         reference = experiment or "latest"

@@ -20,6 +20,7 @@ from workbench.cli.execution import CarriedOut, carry_out
 from workbench.cli.progress import ProgressMode
 from workbench.reports.text import comparison_text, experiment_text
 from workbench.runner.execute import ExecutionOptions
+from workbench.runner.processes import prepare_processes
 from workbench.workspace.dataset_files import import_file
 from workbench.workspace.experiment_files import ExperimentFile, read_experiment_file
 from workbench.workspace.experiments import resolve_experiment
@@ -101,6 +102,8 @@ async def run(
         repetitions=repetitions,
         limit=limit,
     )
+    if processes > 1:
+        prepare_processes()
     async with open_workspace() as workspace:
         chosen = None
         if data is not None:

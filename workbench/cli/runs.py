@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -13,13 +12,18 @@ from rich.table import Table
 from app.schemas.experiments import RunView
 from app.schemas.generations import RunTotals
 from app.schemas.names import parse_reference
-from workbench.cli.context import FormatOption, command, open_workspace, out
+from workbench.cli.context import FormatOption, command, open_workspace, out, print_json
+from workbench.cli.tables import plain_table, with_whole_names
 from workbench.reports.scores import score_text
 from workbench.workspace.recorded_outputs import OutputColumns, read_recorded_outputs
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Runs: list, show, import outputs made elsewhere.", no_args_is_help=True)
+app = typer.Typer(
+    help="Runs: list, show, import outputs made elsewhere.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 
 
 @app.command("list")
@@ -33,14 +37,12 @@ async def list_(
         runs = await workspace.services.experiments.runs(limit=limit)
         totals = await workspace.services.generations.totals([run.id for run in runs])
         if format_ == "json":
-            print(json.dumps([_json(run, totals[run.id]) for run in runs], indent=2))
+            print_json([_json(run, totals[run.id]) for run in runs])
             return
         if not runs:
             out().print("No run yet. Start one: workbench run --help")
             return
-        table = Table(box=None, padding=(0, 2, 0, 0))
-        for title in ("run", "dataset", "outcomes", "cost", "created"):
-            table.add_column(title, overflow="fold")
+        table = plain_table("run", "dataset", "outcomes", "cost", "created")
         for run in runs:
             total = totals[run.id]
             mark = " (simulated)" if run.simulated else ""
@@ -52,7 +54,7 @@ async def list_(
                 "unknown" if total.cost is None else f"${total.cost:.4f}",
                 run.created_at.strftime("%Y-%m-%d %H:%M UTC"),
             )
-        out().print(table)
+        out().print(with_whole_names(table, columns=2))
 
 
 @app.command()
@@ -76,7 +78,7 @@ async def show(
                 name: {"mean": s.mean, "n_scored": s.n_scored, "n_correct": s.n_correct}
                 for name, s in means.items()
             }
-            print(json.dumps(shape, indent=2))
+            print_json(shape)
             return
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
         rows = {
@@ -138,7 +140,7 @@ async def import_(
         )
         if format_ == "json":
             total = (await services.generations.totals([run.id]))[run.id]
-            print(json.dumps(_json(run, total), indent=2))
+            print_json(_json(run, total))
             return
         console = out()
         console.print(f"Run {escape(run.name)}: {escape(recorded.summary)}")

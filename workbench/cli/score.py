@@ -14,7 +14,9 @@ from workbench.scorers import parse_scorer
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Score the stored outputs of a run; no model is called.")
+app = typer.Typer(
+    help="Score the stored outputs of a run; no model is called.", add_completion=False
+)
 
 
 @app.command()

@@ -13,11 +13,14 @@ from rich.text import Text
 
 from app.schemas.generations import AttemptView, GenerationView
 from app.schemas.scores import ScoreView
-from workbench.cli.context import FormatOption, command, open_workspace, out
+from workbench.cli.context import FormatOption, command, open_workspace, out, print_json
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Show generations of a run: request, answer, scores, errors, attempts.")
+app = typer.Typer(
+    help="Show generations of a run: request, answer, scores, errors, attempts.",
+    add_completion=False,
+)
 
 _LAST_REPETITION = 1_000_000
 _FAILED = ("failed", "incomplete", "abandoned", "cancelled")
@@ -52,7 +55,7 @@ async def show(
             attempts = await services.generations.attempts(story.id)
             told.append((story, scores, attempts))
         if format_ == "json":
-            print(json.dumps([_json(*parts) for parts in told], indent=2))
+            print_json([_json(*parts) for parts in told])
             return
         if not told:
             out().print("No failed cell." if failed else "No such generation yet.")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from app.schemas.variants import VariantView
-from workbench.cli.context import FormatOption, command, open_workspace, out
+from workbench.cli.context import FormatOption, command, open_workspace, out, print_json
+from workbench.cli.tables import plain_table, with_whole_names
 
 __all__ = ["app"]
 
@@ -34,18 +33,18 @@ async def list_(
     async with open_workspace() as workspace:
         variants = await workspace.services.variants.list(limit=limit)
     if format_ == "json":
-        print(json.dumps([_json(variant) for variant in variants], indent=2))
+        print_json([_json(variant) for variant in variants])
         return
     if not variants:
         out().print("No variant yet: an experiment makes them. See workbench run --help")
         return
-    table = _table("variant", "prompt", "model", "parameters asked for")
+    table = plain_table("variant", "prompt", "model", "parameters asked for")
     for variant in variants:
         asked = " ".join(f"{name}={value}" for name, value in variant.asked.items())
         table.add_row(
             variant.short_hash, escape(variant.prompt), escape(variant.model), escape(asked)
         )
-    out().print(table)
+    out().print(with_whole_names(table, columns=3))
 
 
 @app.command()
@@ -58,12 +57,12 @@ async def show(
     async with open_workspace() as workspace:
         found = await workspace.services.variants.get(variant)
     if format_ == "json":
-        print(json.dumps(_json(found), indent=2))
+        print_json(_json(found))
         return
     console = out()
     console.print(f"[bold]{found.short_hash}[/]  {escape(found.prompt)} + {escape(found.model)}")
     console.print(f"[dim]{found.content_hash}, {found.created_at:%Y-%m-%d %H:%M} UTC[/]\n")
-    table = _table("parameter", "asked for", "from", "sent")
+    table = plain_table("parameter", "asked for", "from", "sent")
     sent = _sent(found)
     for name, value in found.asked.items():
         table.add_row(
@@ -97,10 +96,3 @@ def _sent(variant: VariantView) -> dict[str, str]:
 
 def _json(variant: VariantView) -> dict[str, Any]:
     return {**variant.model_dump(mode="json"), "refused": variant.refused}
-
-
-def _table(*titles: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for title in titles:
-        table.add_column(title, overflow="fold")
-    return table

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.schemas.scores import ScoreView
-from workbench.reports.diff import Segment, Unmarked, word_diff
 from workbench.reports.experiment import (
     Answer,
     ComparisonReport,
@@ -19,6 +18,7 @@ from workbench.reports.experiment import (
     ExperimentReport,
 )
 from workbench.reports.numbers import count_text
+from workbench.text_diff import Segment, Unmarked, word_diff
 
 __all__ = [
     "ExampleText",

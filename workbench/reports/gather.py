@@ -36,14 +36,9 @@ from workbench.reports.gather_examples import (
     examples_that_changed,
 )
 from workbench.reports.html import experiment_page
+from workbench.scored_cells import observations
 from workbench.scorers import parse_scorer
-from workbench.statistics.observations import (
-    STATUSES,
-    Observations,
-    align,
-    are_binary,
-    shared_clusters,
-)
+from workbench.statistics.observations import align, are_binary, shared_clusters
 from workbench.statistics.single_run import run_mean
 
 __all__ = ["check_page_path", "gather_report", "write_page"]
@@ -260,16 +255,7 @@ def _latency(facts: Sequence[ScoredCell]) -> Latency | None:
 def _score(scorer: ScorerView, cells: Sequence[ScoredCell]) -> RunScore:
     """Summarise one run under one scorer exactly as a comparison does."""
     rule = parse_scorer({"name": scorer.name, **scorer.config})
-    low, high = rule.range
-    run = Observations(
-        keys=[cell.key for cell in cells],
-        values=np.array([np.nan if c.value is None else c.value for c in cells], dtype=float),
-        statuses=[c.status if c.status in STATUSES else "failed" for c in cells],
-        clusters=[c.cluster for c in cells] if any(c.cluster for c in cells) else None,
-        binary=rule.binary,
-        lower=low,
-        upper=high,
-    )
+    run = observations(cells, rule)
     aligned = align(run, run)
     scored = np.flatnonzero(aligned.baseline.n_scored > 0)
     mean = None

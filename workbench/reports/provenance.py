@@ -14,10 +14,10 @@ from app.core.parameters import ParameterFact
 from app.schemas.models import ModelVersionView
 from app.schemas.prompts import PromptVersionView
 from app.schemas.variants import VariantView
-from workbench.reports.diff import Line, line_diff
 from workbench.reports.experiment import ExperimentReport, RunReport
 from workbench.reports.numbers import count_text
 from workbench.reports.sections import Facts, scorer_text
+from workbench.text_diff import Piece, line_diff
 
 __all__ = ["PromptChange", "model_facts", "parameter_facts", "prompt_changes", "record_facts"]
 
@@ -35,7 +35,7 @@ class PromptChange:
 
     before: str
     after: str
-    lines: tuple[Line, ...]
+    lines: tuple[Piece, ...]
 
 
 def prompt_changes(report: ExperimentReport) -> list[PromptChange]:

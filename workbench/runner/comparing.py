@@ -17,7 +17,8 @@ from app.core.permissions import Actor
 from app.schemas.comparisons import NewComparison
 from app.schemas.experiments import RunView
 from app.schemas.scores import ScoredCell, ScorerView
-from workbench.runner.comparison_result import comparison_result, input_hash, observations
+from workbench.runner.comparison_result import comparison_result, input_hash
+from workbench.scored_cells import observations
 from workbench.scorers import parse_scorer
 from workbench.statistics.analysis import Analysis, analyse_pair
 

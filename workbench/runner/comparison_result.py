@@ -12,32 +12,18 @@ import numpy as np
 from app.core.hashing import content_hash
 from app.schemas.experiments import RunView
 from app.schemas.scores import ScoredCell, ScorerView
-from workbench.scorers import Scorer
+from workbench.scored_cells import clusters
 from workbench.statistics.amounts import AmountComparison, compare_amounts
 from workbench.statistics.analysis import Analysis, SideSummary
 from workbench.statistics.interval import Interval
-from workbench.statistics.observations import STATUSES, Observations
+from workbench.statistics.observations import Observations
 
-__all__ = ["MAX_FLIPS", "comparison_result", "input_hash", "observations"]
+__all__ = ["MAX_FLIPS", "comparison_result", "input_hash"]
 
 MAX_FLIPS = 200
 """Examples that changed and are named in the result: half losses, half gains, worst first."""
 
 Sides = Sequence[Sequence[ScoredCell]]
-
-
-def observations(cells: Sequence[ScoredCell], rule: Scorer[Any]) -> Observations:
-    """Return a run's scores as statistics take them; a missing score is NaN, never 0."""
-    low, high = rule.range
-    return Observations(
-        keys=[cell.key for cell in cells],
-        values=np.array([np.nan if c.value is None else c.value for c in cells], dtype=float),
-        statuses=[c.status if c.status in STATUSES else "failed" for c in cells],
-        clusters=_clusters(cells),
-        binary=rule.binary,
-        lower=low,
-        upper=high,
-    )
 
 
 def comparison_result(
@@ -109,10 +95,6 @@ def input_hash(scorer: ScorerView, cells: Sides) -> str:
     )
 
 
-def _clusters(cells: Sequence[ScoredCell]) -> list[str | None] | None:
-    return [c.cluster for c in cells] if any(c.cluster for c in cells) else None
-
-
 def _side(side: SideSummary, cells: Sequence[ScoredCell]) -> dict[str, Any]:
     return {
         "mean": side.mean,
@@ -132,7 +114,7 @@ def _amounts(cells: Sides, name: str, quantiles: Sequence[float] = ()) -> Amount
         Observations.from_values(
             [cell.key for cell in side],
             np.array([_amount(cell, name) for cell in side], dtype=float),
-            _clusters(side),
+            clusters(side),
         )
         for side in cells
     ]

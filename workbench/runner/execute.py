@@ -108,5 +108,7 @@ def progress_detail(progress: Progress) -> dict[str, JSON]:
         "outcomes": progress.done,
         "calls": progress.calls,
         "first_call_at": progress.first_call_at.isoformat() if progress.first_call_at else None,
+        "cpu_s": progress.cpu_s,
+        "peak_mib": progress.peak_mib,
         "last_commit_at": progress.last_commit_at.isoformat() if progress.last_commit_at else None,
     }

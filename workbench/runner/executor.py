@@ -12,6 +12,8 @@ cancelling the task ends at once. Either way what ended is stored and the rest s
 from __future__ import annotations
 
 import asyncio
+import resource
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -109,6 +111,15 @@ class Progress:
     first_call_at: datetime | None = None
     last_commit_at: datetime | None = None
     errors: dict[str, int] = field(default_factory=dict)
+    cpu_s: float = 0.0
+    peak_mib: float = 0.0
+
+    def weigh(self) -> None:
+        """Note what this process has used so far: seconds of CPU, and memory at its peak."""
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        self.cpu_s = used.ru_utime + used.ru_stime
+        # The kernel counts kibibytes, except on macOS, where it counts bytes.
+        self.peak_mib = used.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
     def count(
         self, outcomes: Sequence[Outcome], attempts: Sequence[AttemptOutcome], now: datetime
@@ -211,6 +222,7 @@ class Executor:
             watch.cancel()
             await commits.close()
         self._judge_first_calls()
+        self.progress.weigh()
         stopped = self._stopping and self._fatal is None
         return ExecutionReport(self.progress, stopped, self._fatal)
 

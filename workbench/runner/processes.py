@@ -15,8 +15,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import ForkServerProcess
 from typing import Any
 
 from app.bootstrap import open_services
@@ -27,9 +28,10 @@ from workbench.runner.execute import ExecutionOptions, execute
 from workbench.runner.executor import ExecutionReport, Executor, Progress
 from workbench.runner.remaining import Shard
 
-__all__ = ["ProcessGroup"]
+__all__ = ["ProcessGroup", "prepare_processes"]
 
 _REPORT_S = 0.1
+_PRELOADED = ("workbench.runner.processes", "app.llm.openai_provider", "uvloop")
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,16 @@ class _Work:
     actor: Actor
     experiment: ExperimentView
     options: ExecutionOptions
+
+
+def prepare_processes() -> None:
+    """Start importing what children need, while the caller does something else.
+
+    A server process imports it once and forks each child from there; calling this again
+    does nothing.
+    """
+    forkserver.set_forkserver_preload(list(_PRELOADED))
+    forkserver.ensure_running()
 
 
 class ProcessGroup:
@@ -59,7 +71,7 @@ class ProcessGroup:
         ]
         self._parts: list[Progress] = [Progress() for _ in range(processes)]
         self._links: list[Connection] = []
-        self._children: list[SpawnProcess] = []
+        self._children: list[ForkServerProcess] = []
 
     @property
     def progress(self) -> Progress:
@@ -79,7 +91,8 @@ class ProcessGroup:
 
     async def run(self) -> ExecutionReport:
         """Work until every child has ended; raises `RuntimeError` if one broke down."""
-        context = multiprocessing.get_context("spawn")
+        prepare_processes()
+        context = multiprocessing.get_context("forkserver")
         for work in self._work:
             ours, theirs = context.Pipe()
             child = context.Process(target=_child, args=(theirs, work), daemon=True)
@@ -152,6 +165,8 @@ def _sum(parts: Sequence[Progress]) -> Progress:
         first_call_at=earliest([p.first_call_at for p in parts if p.first_call_at]),
         last_commit_at=max([p.last_commit_at for p in parts if p.last_commit_at], default=None),
         errors=errors,
+        cpu_s=sum(part.cpu_s for part in parts),
+        peak_mib=max(part.peak_mib for part in parts),
     )
 
 

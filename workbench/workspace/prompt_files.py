@@ -18,7 +18,6 @@ its number changes only the lines concerned, so that comments and layout stay.
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,7 +37,13 @@ from app.schemas.prompts import (
     Variable,
     check_parameters,
 )
-from workbench.workspace.strict_yaml import FieldPath, YamlDocument, parse_yaml, read_yaml
+from workbench.workspace.strict_yaml import (
+    FieldPath,
+    YamlDocument,
+    first_problem,
+    parse_yaml,
+    read_yaml,
+)
 from workbench.workspace.yaml_text import dump_yaml
 
 __all__ = [
@@ -169,14 +174,10 @@ class _Source:
 
     def refuse(self, error: ValidationError, model: type[BaseModel], at: FieldPath) -> NoReturn:
         """Raise the first problem that pydantic found with the value at `at`."""
-        errors = error.errors()
-        # A misspelled key is also a missing one; its own name says more.
-        first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
+        first = first_problem(error)
         context, where = first.get("ctx", {}), (*at, *first["loc"])
         problem = f"{first['msg']}."
         match first["type"]:
-            case "extra_forbidden":
-                found = self.problem(where, _unknown_key(str(where[-1]), model))
             case "string_type":
                 found = self.problem(where, "this must be a text; put it in quotes.")
             case "bool_type":
@@ -200,12 +201,6 @@ class _Source:
         for part in path:
             value = value[part]
         return str(value)
-
-
-def _unknown_key(key: str, model: type[BaseModel]) -> str:
-    close = difflib.get_close_matches(key, model.model_fields, n=1)
-    told = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(model.model_fields)}."
-    return f"unknown key {key!r}; {told}"
 
 
 def _line_of_placeholder(text: str, name: str) -> int:

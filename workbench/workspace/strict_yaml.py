@@ -18,11 +18,19 @@ from typing import Final, TypeAlias, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from app.core.errors import Invalid
 from app.core.hashing import JSON
 
-__all__ = ["FieldPath", "YamlDocument", "field_name", "parse_yaml", "read_yaml"]
+__all__ = [
+    "FieldPath",
+    "YamlDocument",
+    "field_name",
+    "first_problem",
+    "parse_yaml",
+    "read_yaml",
+]
 
 FieldPath: TypeAlias = tuple[str | int, ...]
 
@@ -61,7 +69,7 @@ class YamlDocument:
         self, error: ValidationError, model: type[BaseModel], *, at: FieldPath = ()
     ) -> Invalid:
         """Return the first problem that pydantic found with the value at `at`, as `problem`."""
-        first = error.errors()[0]
+        first = first_problem(error)
         path = self._known_path(at, first["loc"])
         last = str(first["loc"][-1]) if first["loc"] else ""
         if first["type"] == "extra_forbidden":
@@ -78,6 +86,15 @@ class YamlDocument:
             if (*path, part) in self.lines:
                 path = (*path, part)
         return path
+
+
+def first_problem(error: ValidationError) -> ErrorDetails:
+    """Return the problem to tell: an unknown key before all others.
+
+    A misspelled key is also a missing one, and its own name says more.
+    """
+    problems = error.errors()
+    return next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
 
 
 def _model_at(model: type[BaseModel], location: Sequence[str | int]) -> type[BaseModel] | None:

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import typer
+from typer.core import TyperGroup
 from typer.testing import CliRunner
 
 from workbench.cli.main import COMMANDS, app
@@ -26,6 +27,14 @@ def test_the_help_of_every_command_can_be_read(name: str) -> None:
     result = CliRunner().invoke(app, [name, "--help"], prog_name="workbench")
     assert result.exit_code == 0, result.output
     assert f"workbench {name}" in result.output
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_group_does_not_offer_shell_completion(name: str) -> None:
+    """Completion is the whole command's; on a group's page it would only be in the way."""
+    found = typer.main.get_command(importlib.import_module(COMMANDS[name][0]).app)
+    if isinstance(found, TyperGroup):
+        assert not any("completion" in option for p in found.params for option in p.opts)
 
 
 def test_help_imports_no_command() -> None:

@@ -198,6 +198,14 @@ def problem(text: str) -> str:
             "f.yaml, line 3: part: unknown key 'part'; did you mean 'parts'?",
         ),
         (
+            "name: x\npart: []\n",
+            "f.yaml, line 2: part: unknown key 'part'; did you mean 'parts'?",
+        ),
+        (
+            "name: x\nparts:\n  - options: {depth: 3}\n    knd: a",
+            "f.yaml, line 4: parts[0].knd: unknown key 'knd'; did you mean 'kind'?",
+        ),
+        (
             "name: x\nparts:\n  - kind: a\n    zzz: 1",
             "f.yaml, line 4: parts[0].zzz: unknown key 'zzz'; known are kind, options.",
         ),
