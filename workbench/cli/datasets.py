@@ -25,7 +25,7 @@ from app.schemas.datasets import (
 )
 from app.services.datasets import ImportedVersion
 from workbench.cli.context import FormatOption, command, err, open_workspace, out, print_json
-from workbench.cli.tables import COLUMN_GAP, plain_table, with_whole_names
+from workbench.cli.tables import COLUMN_GAP, plain_table, print_with_whole_names
 from workbench.workspace.dataset_files import ExampleColumns, read_examples
 
 __all__ = ["app"]
@@ -127,7 +127,7 @@ async def list_(format_: FormatOption = "text") -> None:
             f"{summary.updated_at:%Y-%m-%d %H:%M} UTC",
         )
         table.add_row(*map(Text, cells))
-    out().print(with_whole_names(table))
+    print_with_whole_names(out(), table)
 
 
 @app.command()

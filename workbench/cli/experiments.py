@@ -19,7 +19,7 @@ from workbench.cli.context import (
     out,
     print_json,
 )
-from workbench.cli.tables import plain_table, with_whole_names
+from workbench.cli.tables import plain_table, print_with_whole_names
 from workbench.reports.text import comparison_text
 
 __all__ = ["app"]
@@ -58,7 +58,7 @@ async def list_(
                 experiment.status,
                 experiment.created_at.strftime("%Y-%m-%d %H:%M UTC"),
             )
-        out().print(with_whole_names(table, columns=2))
+        print_with_whole_names(out(), table, columns=2)
 
 
 @app.command()

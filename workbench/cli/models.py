@@ -42,7 +42,7 @@ from workbench.cli.model_texts import (
     price_text,
     remark,
 )
-from workbench.cli.tables import COLUMN_GAP, plain_table, with_whole_names
+from workbench.cli.tables import COLUMN_GAP, plain_table
 from workbench.workspace.models_file import MODELS_FILE, read_models_file
 
 __all__ = ["app"]
@@ -130,7 +130,7 @@ async def list_(
             price_text(price.output if price else None),
             escape(remark(version)),
         )
-    out().print(with_whole_names(table))
+    out().print(table)
     out().print("[dim]$ are US dollars per million tokens.[/]")
 
 

@@ -28,7 +28,7 @@ from workbench.cli.context import (
     out,
     print_json,
 )
-from workbench.cli.tables import plain_table, with_whole_names
+from workbench.cli.tables import plain_table, print_with_whole_names
 from workbench.text_diff import Kind, Piece, line_hunks, marked_lines, unified_diff
 from workbench.workspace.prompts import (
     Entry,
@@ -105,7 +105,7 @@ async def list_(
     if format_ == "json":
         print_json([s.model_dump(mode="json") for s in shown])
     elif shown:
-        out().print(_list_table(shown))
+        print_with_whole_names(out(), _list_table(shown))
     else:
         out().print(
             "No prompts are registered yet. Write prompts/NAME/v1.yaml, then run "
@@ -192,7 +192,7 @@ async def status(format_: FormatOption = "text") -> None:
         )
         return
     if found.entries:
-        out().print(_status_table(found.entries, workspace.root))
+        print_with_whole_names(out(), _status_table(found.entries, workspace.root))
     _print_problems(found.problems)
     for line in _advice(found.entries):
         out().print(line, style="dim")
@@ -255,7 +255,7 @@ def _list_table(summaries: Sequence[PromptSummary]) -> Table:
             summary.updated_at.strftime("%Y-%m-%d"),
             Text(_printable(summary.description)),
         )
-    return with_whole_names(table)
+    return table
 
 
 def _print_sync(report: SyncReport, root: Path) -> None:
@@ -326,7 +326,7 @@ def _status_table(entries: Sequence[Entry], root: Path) -> Table:
             Text(entry.state + _twin_note(entry), style=_STATES[entry.state]),
             Text(where),
         )
-    return with_whole_names(table)
+    return table
 
 
 def _twin_note(entry: Entry) -> str:

@@ -13,7 +13,7 @@ from app.schemas.experiments import RunView
 from app.schemas.generations import RunTotals
 from app.schemas.names import parse_reference
 from workbench.cli.context import FormatOption, command, open_workspace, out, print_json
-from workbench.cli.tables import plain_table, with_whole_names
+from workbench.cli.tables import plain_table, print_with_whole_names
 from workbench.reports.scores import score_text
 from workbench.workspace.recorded_outputs import OutputColumns, read_recorded_outputs
 
@@ -54,7 +54,7 @@ async def list_(
                 "unknown" if total.cost is None else f"${total.cost:.4f}",
                 run.created_at.strftime("%Y-%m-%d %H:%M UTC"),
             )
-        out().print(with_whole_names(table, columns=2))
+        print_with_whole_names(out(), table, columns=2)
 
 
 @app.command()

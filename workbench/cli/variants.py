@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from app.schemas.variants import VariantView
 from workbench.cli.context import FormatOption, command, open_workspace, out, print_json
-from workbench.cli.tables import plain_table, with_whole_names
+from workbench.cli.tables import plain_table, print_with_whole_names
 
 __all__ = ["app"]
 
@@ -44,7 +44,7 @@ async def list_(
         table.add_row(
             variant.short_hash, escape(variant.prompt), escape(variant.model), escape(asked)
         )
-    out().print(with_whole_names(table, columns=3))
+    print_with_whole_names(out(), table, columns=3)
 
 
 @app.command()

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+from sqlalchemy import text
+
 from app.core.permissions import Actor
-from tests.fake_provider import FakeProvider, FaultScript, ProviderOptions
+from app.database import DatabaseError
+from app.schemas.prompts import Variable
+from tests.fake_provider import Drift, FakeProvider, FaultScript, ProviderOptions
 from tests.integration.runner.conftest import (
     ASK,
     ASK_POLITELY,
@@ -62,3 +67,62 @@ async def test_faults_end_as_outcomes_and_nothing_is_lost(
         ids = [run.id for run in experiment.runs]
         assert report.progress.done == 60
         assert await services.generations.attempt_count(ids) == server.ledger.summary()["received"]
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+async def test_a_failed_write_stops_the_run_and_keeps_what_was_committed(
+    open_for: OpenServices, actor: Actor
+) -> None:
+    options = ProviderOptions(answer="arithmetic", latency_ms=5)
+    async with FakeProvider(options) as server, open_for(server) as services:
+        experiment = await make_experiment(services, actor, examples=questions(800))
+        async with services.database.write_session() as session:
+            await session.execute(
+                text(
+                    "CREATE TRIGGER full BEFORE INSERT ON generation"
+                    " WHEN (SELECT count(*) FROM generation) >= 100"
+                    " BEGIN SELECT RAISE(ABORT, 'no room left'); END"
+                )
+            )
+            await session.commit()
+        with pytest.raises(DatabaseError, match="no room left"):
+            await execute(services, actor, experiment, ExecutionOptions(concurrency=8))
+        ids = [run.id for run in experiment.runs]
+        totals = await services.generations.totals(ids)
+        assert 0 < totals[ids[0]].by_status["completed"] <= 100
+        assert server.ledger.summary()["received"] < 400
+
+
+async def test_an_example_that_does_not_fit_the_prompt_fails_without_a_call(
+    open_for: OpenServices, actor: Actor
+) -> None:
+    strict = ASK.model_copy(update={"variables": {"question": Variable(type="integer")}})
+    async with FakeProvider() as server, open_for(server) as services:
+        experiment = await make_experiment(
+            services, actor, examples=questions(5), prompts=(strict,)
+        )
+        await execute(services, actor, experiment, ExecutionOptions(concurrency=2))
+        ids = [run.id for run in experiment.runs]
+        totals = await services.generations.totals(ids)
+        assert totals[ids[0]].by_error == {"invalid_input": 5}
+        assert server.ledger.summary()["received"] == 0
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+async def test_a_model_that_changes_its_name_during_a_run_is_a_drift_warning(
+    open_for: OpenServices, actor: Actor
+) -> None:
+    options = ProviderOptions(
+        answer="arithmetic", drift=Drift(after=30, fingerprint="fp-other", model="fake-model-b")
+    )
+    async with FakeProvider(options) as server, open_for(server) as services:
+        experiment = await make_experiment(
+            services, actor, examples=questions(40), prompts=(ASK, ASK_POLITELY)
+        )
+        await execute(services, actor, experiment, ExecutionOptions(concurrency=4))
+        await score_all(services, actor, experiment)
+        (comparison,) = await compare_all(services, actor, experiment)
+        drift = [w for w in comparison.result["warnings"] if w["code"] == "drift"]
+        assert drift
+        assert all(warning["blocking"] for warning in drift)
+        assert "fake-model-b" in drift[0]["text"]
