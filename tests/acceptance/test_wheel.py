@@ -131,10 +131,11 @@ def test_init_works_in_an_empty_folder_and_so_do_the_commands_it_prints(
     assert "up to date" in installation.sh("workbench db status", empty)
 
 
-@pytest.mark.parametrize("program", ["workbench", "python -m workbench"])
+@pytest.mark.parametrize("program", ["workbench", "python -m workbench", "../bin/workbench"])
 def test_demo_works_in_an_empty_folder_and_so_do_the_commands_it_prints(
     installation: Installation, empty: Path, program: str
 ) -> None:
+    (empty.parent / "bin").symlink_to(installation.programs, target_is_directory=True)
     with FakeProviderProcess(ProviderOptions(answer="fixed:billing")) as server:
         environment = {
             "OPENAI_API_KEY": "sk-test",

@@ -18,6 +18,7 @@ _MAY_BE_IMPORTED_LATE = (
     "app.llm.openai_provider",
     "app.llm.simulated_provider",
     "genai_prices",
+    "importlib.metadata",
     "pyarrow",
     "scipy",
     "uvloop",

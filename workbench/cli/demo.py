@@ -27,7 +27,9 @@ from workbench.workspace.prompts import sync_prompts
 
 __all__ = ["app"]
 
-app = typer.Typer(help="See the main job done on sample data with simulated models.")
+app = typer.Typer(
+    help="See the main job done on sample data with simulated models.", add_completion=False
+)
 
 _EXPERIMENT = Path("experiments/triage.yaml")
 _OWN_DATA = """\
@@ -64,7 +66,7 @@ async def demo(
     """
     folder.mkdir(parents=True, exist_ok=True)
     init_workspace(folder, sample=True)
-    folder = folder.resolve()
+    folder, program = folder.resolve(), _program()  # both relative to where the command began
     os.chdir(folder)
     async with open_workspace() as workspace:
         await _prepare(workspace)
@@ -74,7 +76,7 @@ async def demo(
         await print_outcome(workspace, done, "text")
         page = await write_page(workspace.services, done.experiment, Path("report.html"))
         _write_own_example()
-        _tell_next(folder, page)
+        _tell_next(program, folder, page)
         return done.exit_code
 
 
@@ -109,9 +111,9 @@ def _write_own_example() -> None:
     Path("my-prompt.yaml").write_text(_OWN_PROMPT, encoding="utf-8")
 
 
-def _tell_next(folder: Path, page: Path) -> None:
+def _tell_next(program: str, folder: Path, page: Path) -> None:
     """Print commands that work when pasted as they stand."""
-    program, here = _program(), shlex.quote(str(folder))
+    here = shlex.quote(str(folder))
     versions = "--prompt support-triage@2 --prompt support-triage@3 --scorer exact_match --limit 50"
     console = out()
     console.print(f"\nReport: {page.resolve()}", markup=False)
@@ -137,7 +139,7 @@ def _tell_next(folder: Path, page: Path) -> None:
 
 
 def _program() -> str:
-    """Return how this command is called from inside the demo folder."""
+    """Return how this command is called from any folder; asked before the folder changes."""
     this, on_path = Path(sys.argv[0]).resolve(), shutil.which("workbench")
     if this.name == "__main__.py":  # run by `python -m workbench`
         return f"{shlex.quote(sys.executable)} -m workbench"

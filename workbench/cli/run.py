@@ -15,7 +15,16 @@ from app.core.errors import ConfigurationError, Invalid
 from app.schemas.datasets import DatasetVersionView
 from app.schemas.experiments import ExperimentView
 from app.schemas.names import parse_reference
-from workbench.cli.context import Format, FormatOption, Workspace, command, err, open_workspace, out
+from workbench.cli.context import (
+    Format,
+    FormatOption,
+    Workspace,
+    command,
+    err,
+    open_workspace,
+    out,
+    print_json,
+)
 from workbench.cli.execution import CarriedOut, carry_out
 from workbench.cli.progress import ProgressMode
 from workbench.reports.text import comparison_text, experiment_text
@@ -27,7 +36,10 @@ from workbench.workspace.experiments import resolve_experiment
 
 __all__ = ["app", "parse_concurrency", "print_outcome"]
 
-app = typer.Typer(help="Run an experiment: prompt versions x model versions on a dataset.")
+app = typer.Typer(
+    help="Run an experiment: prompt versions x model versions on a dataset.",
+    add_completion=False,
+)
 
 
 @app.command()
@@ -206,7 +218,7 @@ def _runs(count: int) -> str:
 async def print_outcome(workspace: Workspace, done: CarriedOut, format_: Format) -> None:
     """Print what came of an experiment."""
     if format_ == "json":
-        print(json.dumps(_json(done), indent=2))
+        print_json(_json(done))
         return
     console = out()
     scores = done.scores or [()] * len(done.totals)
