@@ -66,7 +66,7 @@ class Run(Base):
 
 class Job(Base):
     """Work that a process took up. A job without `ended_at` whose process is gone was cut
-    by a crash: at most `concurrency` calls of it are unknown."""
+    by a crash: about `concurrency` calls of it are unknown."""
 
     __tablename__ = "job"
     __table_args__ = (

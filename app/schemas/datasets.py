@@ -25,6 +25,7 @@ from app.schemas.names import Name
 __all__ = [
     "MAX_EXAMPLE_BYTES",
     "MAX_NESTING",
+    "MESSAGE_INPUT",
     "ChangeCounts",
     "DatasetSummary",
     "DatasetVersionView",
@@ -37,6 +38,9 @@ __all__ = [
 
 MAX_EXAMPLE_BYTES = 1_000_000
 """Largest example, in bytes of its JSON."""
+
+MESSAGE_INPUT = "message"
+"""The input that holds the last user turn of a chat."""
 
 MAX_NESTING = 64
 """Deepest nesting of objects and arrays in one value."""

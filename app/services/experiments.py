@@ -232,6 +232,8 @@ class ExperimentService:
         if found:
             names = ", ".join(sorted(run.name for run in found))
             raise NotFound(f"{reference!r} is the beginning of several runs: {names}.")
+        if reference == "latest":
+            raise NotFound("There is no run yet.", hint="Start one with `workbench run`.")
         raise NotFound(f"There is no run {reference!r}.", hint="See `workbench runs list`.")
 
     async def status(self, experiment_id: UUID) -> str:
@@ -262,7 +264,7 @@ class ExperimentService:
         """Record that this process takes up an experiment; return the job's id.
 
         The caller holds the experiment's lock, so any job still `running` was cut by a
-        crash: it is marked `lost`, with the bound on its unknown calls kept.
+        crash: it is marked `lost`, with about how many of its calls are unknown.
         """
         require(actor, Permission.EXPERIMENT_RUN)
         job_id, now = new_id(), self._clock.now()
@@ -274,7 +276,7 @@ class ExperimentService:
                         job.id,
                         status="lost",
                         ended_at=now,
-                        detail={**job.detail, "unknown_calls_at_most": job.concurrency},
+                        detail={**job.detail, "unknown_calls_about": job.concurrency},
                     )
             await experiments.add_job(
                 {
@@ -345,8 +347,22 @@ def _run_names(number: int, variants: Sequence[RequestedVariant]) -> list[str]:
             suffix = "+" + ",".join(f"{k}={v}" for k, v in sorted(variant.parameters.items()))
         names.append(f"{number}/{name}{suffix}"[:300])
     if len(set(names)) < len(names):
-        raise Invalid("Two of the variants are the same.", path="variants")
+        first, second = _same(names)
+        raise Invalid(
+            f"Variants {first} and {second} are the same: "
+            f"{short[first - 1]} with the same parameters.",
+            path="variants",
+            hint="Name each prompt, model and set of parameters once.",
+        )
     return names
+
+
+def _same(names: Sequence[str]) -> tuple[int, int]:
+    """Return the places, counted from 1, of the first two equal names; there must be two."""
+    for place, name in enumerate(names, start=1):
+        if (first := names.index(name) + 1) < place:
+            return first, place
+    raise ValueError("all names differ")
 
 
 def _imported_run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -198,3 +199,28 @@ def test_a_cancelled_experiment_ends_in_the_process_that_works_on_it(
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 4, errors
         assert line.json("experiments", "show", "1")["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_ctrl_c_twice_ends_at_once_and_every_call_stays_on_the_ledger(
+    processes: int, tmp_path: Path, sqlite_url: str
+) -> None:
+    with FakeProviderProcess(ProviderOptions(latency_ms=1000, answer="arithmetic")) as server:
+        line = arithmetic_workspace(tmp_path, 300, environment(sqlite_url, server))
+        process = line.start(*RUN[:-4], "--concurrency", "10", "--processes", str(processes))
+        while server.summary()["received"] < 20:  # the ledger says when two rounds are out
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        for text in process.stderr:
+            if text.startswith("Stopping"):
+                break
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+        assert process.returncode == 4, errors
+        with sqlite3.connect(tmp_path / "workbench.db") as database:
+            attempts = database.execute("SELECT count(*) FROM attempt").fetchone()[0]
+        database.close()
+        assert attempts == server.summary()["received"]
+        line.run("resume", "--progress", "none", "--concurrency", "100")
+        assert counts(line) == {"completed": 300}

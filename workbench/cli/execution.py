@@ -15,7 +15,7 @@ from rich.markup import escape
 from app.schemas.experiments import ExperimentView
 from app.schemas.generations import RunTotals
 from workbench.cli.context import ExitCode, Workspace, err
-from workbench.cli.progress import ProgressMode, show_progress
+from workbench.cli.progress import Before, ProgressMode, show_progress
 from workbench.reports.scores import score_text
 from workbench.runner.execute import (
     AUTO_CONCURRENCY,
@@ -123,7 +123,8 @@ async def _execute(
     )
     already = sum(sum(total.by_status.values()) for total in totals.values()) - reopened
     with _interrupts(handle):
-        async with show_progress(err(), mode, experiment.wanted, already, handle.progress):
+        before = Before(already, sum(float(total.cost or 0) for total in totals.values()))
+        async with show_progress(err(), mode, experiment.wanted, before, handle.progress):
             if processes > 1:
                 group = ProcessGroup(
                     services.settings, workspace.actor, experiment, options, processes
@@ -169,8 +170,8 @@ async def _tell_lost_calls(
     lost = [job for job in jobs if job.status == "lost"]
     if lost and jobs[-2:-1] == lost[-1:]:
         console.print(
-            f"The last process was cut off: up to {lost[-1].concurrency} calls in flight then may "
-            "have been charged and are not on the ledger."
+            f"The last process was cut off: about {lost[-1].concurrency} calls that were under "
+            "way then may have been charged and are not on the ledger."
         )
 
 
@@ -186,9 +187,12 @@ async def _conclude(
     totals = [totals_by_run[run_id] for run_id in run_ids]
     done = sum(sum(total.by_status.values()) for total in totals)
     if report.fatal is not None:
-        _tell_fatal(report.fatal, experiment, console)
+        _tell_fatal(report.fatal, experiment, done, console)
         return CarriedOut(experiment, ExitCode.USAGE, totals)
     await score_all(services, actor, experiment)
+    if await services.experiments.status(experiment.id) == "cancelled":
+        console.print(f"Experiment {experiment.number} was cancelled; its outcomes stay.")
+        return CarriedOut(experiment, ExitCode.STOPPED, totals)
     if done < experiment.wanted:
         left = experiment.wanted - done
         console.print(
@@ -237,8 +241,8 @@ _REMEDIES = {
 }
 
 
-def _tell_fatal(fatal: FatalError, experiment: ExperimentView, console: Console) -> None:
-    """Say what stopped the run and what to do about it."""
+def _tell_fatal(fatal: FatalError, experiment: ExperimentView, done: int, console: Console) -> None:
+    """Say what stopped the run, what to do about it and what is kept."""
     model = fatal.run.model or ""
     variables = {"openai": ("OPENAI_API_KEY", "OPENAI_BASE_URL"), "ollama": ("", "OLLAMA_HOST")}
     prefix = f"WORKBENCH_ENDPOINT_{fatal.endpoint.upper()}"
@@ -257,4 +261,5 @@ def _tell_fatal(fatal: FatalError, experiment: ExperimentView, console: Console)
             )
         )
     )
-    console.print("[dim]Nothing was marked done; the open cells are kept.[/]")
+    kept = f"{done} of {experiment.wanted} cells are done" if done else "No cell was marked done"
+    console.print(f"[dim]{kept}; the others stay open.[/]")

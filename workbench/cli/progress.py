@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from enum import StrEnum
 
 from rich.console import Console
@@ -17,11 +18,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from workbench.reports.numbers import money
 from workbench.runner.executor import Progress
 
-__all__ = ["ProgressMode", "show_progress"]
+__all__ = ["Before", "ProgressMode", "show_progress"]
 
 _BAR_S, _LINE_S = 0.15, 0.5
+_SETTLED_S = 1.0  # before that, a rate says nothing
 
 
 class ProgressMode(StrEnum):
@@ -33,11 +36,19 @@ class ProgressMode(StrEnum):
     NONE = "none"
 
 
+@dataclass(frozen=True)
+class Before:
+    """What the experiment had before this process: cells with an outcome, US dollars spent."""
+
+    done: int
+    spent: float
+
+
 @asynccontextmanager
 async def show_progress(
-    console: Console, mode: ProgressMode, wanted: int, already: int, read: Callable[[], Progress]
+    console: Console, mode: ProgressMode, wanted: int, before: Before, read: Callable[[], Progress]
 ) -> AsyncIterator[None]:
-    """Show `read()` against `wanted` cells, of which `already` were done before."""
+    """Show `read()` on top of what was there before, against `wanted` cells."""
     if mode is ProgressMode.AUTO:
         mode = ProgressMode.BAR if console.is_terminal else ProgressMode.PLAIN
     if mode is ProgressMode.NONE:
@@ -45,7 +56,7 @@ async def show_progress(
         return
     began = time.monotonic()
     show = _bar if mode is ProgressMode.BAR else _lines
-    task = asyncio.create_task(show(console, wanted, already, read, began))
+    task = asyncio.create_task(show(console, wanted, before, read, began))
     try:
         yield
     finally:
@@ -55,14 +66,14 @@ async def show_progress(
 
 
 async def _bar(
-    console: Console, wanted: int, already: int, read: Callable[[], Progress], began: float
+    console: Console, wanted: int, before: Before, read: Callable[[], Progress], began: float
 ) -> None:
     def frame() -> Table:
         progress = read()
         row = Table.grid(padding=(0, 1))
         row.add_row(
-            ProgressBar(total=max(wanted, 1), completed=already + progress.done, width=24),
-            Text(_sentence(progress, wanted, already, time.monotonic() - began)),
+            ProgressBar(total=max(wanted, 1), completed=before.done + progress.done, width=24),
+            Text(_sentence(progress, wanted, before, time.monotonic() - began)),
         )
         return row
 
@@ -76,7 +87,7 @@ async def _bar(
 
 
 async def _lines(
-    console: Console, wanted: int, already: int, read: Callable[[], Progress], began: float
+    console: Console, wanted: int, before: Before, read: Callable[[], Progress], began: float
 ) -> None:
     last = -1
 
@@ -86,7 +97,7 @@ async def _lines(
         if progress.done != last:
             last = progress.done
             elapsed = time.monotonic() - began
-            console.print(f"progress {_sentence(progress, wanted, already, elapsed)}")
+            console.print(f"progress {_sentence(progress, wanted, before, elapsed)}")
 
     try:
         while True:
@@ -96,22 +107,27 @@ async def _lines(
         line()
 
 
-def _sentence(progress: Progress, wanted: int, already: int, elapsed: float) -> str:
+def _sentence(progress: Progress, wanted: int, before: Before, elapsed: float) -> str:
     """`412/2000  38.1/s  3 failed (timeout 3)  $0.0412  42 s left`."""
-    done = already + progress.done
+    done = before.done + progress.done
     rate = progress.done / elapsed if elapsed > 0 else 0.0
     parts = [f"{done}/{wanted}", f"{rate:.1f}/s"]
     if progress.errors:
         told = ", ".join(f"{code} {n}" for code, n in sorted(progress.errors.items()))
         parts.append(f"{progress.failed} failed ({told})")
-    if progress.cost or not progress.unpriced:
-        unpriced = f" + {progress.unpriced} unpriced" if progress.unpriced else ""
-        parts.append(f"${progress.cost:.4f}{unpriced}")
-    else:
-        parts.append("cost unknown")
-    if rate > 0 and done < wanted:
+    if progress.done or before.done:
+        parts.append(_cost(progress, before))
+    if rate > 0 and done < wanted and elapsed > _SETTLED_S:
         parts.append(f"{_duration((wanted - done) / rate)} left")
     return "  ".join(parts)
+
+
+def _cost(progress: Progress, before: Before) -> str:
+    """What the experiment has cost so far; what is not priced is said, never shown as 0."""
+    spent = before.spent + progress.cost
+    if not progress.unpriced:
+        return money(spent)
+    return f"{money(spent)} + {progress.unpriced} unpriced" if spent else "cost unknown"
 
 
 def _duration(seconds: float) -> str:

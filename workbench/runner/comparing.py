@@ -15,7 +15,7 @@ from app.bootstrap import Services
 from app.core.errors import Invalid
 from app.core.permissions import Actor
 from app.schemas.comparisons import NewComparison
-from app.schemas.experiments import RunView
+from app.schemas.experiments import RunView, check_margin
 from app.schemas.scores import ScoredCell, ScorerView
 from workbench.runner.comparison_result import comparison_result, input_hash
 from workbench.scored_cells import observations
@@ -49,7 +49,8 @@ async def compare_runs(
     """Analyse the stored scores of two runs and store the comparison.
 
     `comparisons` is the number of candidates held against this baseline: intervals widen
-    accordingly. Raises `Invalid` if the runs are of different dataset versions.
+    accordingly. Raises `Invalid` if the runs are of different dataset versions, or for a
+    margin that is no acceptable loss under this scorer.
     """
     if baseline.dataset_version_id != candidate.dataset_version_id:
         raise Invalid(
@@ -59,6 +60,7 @@ async def compare_runs(
     if baseline.id == candidate.id:
         raise Invalid("A run cannot be compared with itself: name two runs.")
     rule = parse_scorer({"name": scorer.name, **scorer.config})
+    check_margin(margin, rule.range)
     cells = [await services.scores.cells(run.id, scorer.id) for run in (baseline, candidate)]
     analysis = analyse_pair(
         observations(cells[0], rule),

@@ -80,6 +80,7 @@ async def execute(
         services.clock,
         concurrency=max(1, (options.concurrency or AUTO_CONCURRENCY) // options.shard.count),
         first_calls=max(1, MAX_FIRST_CALLS // options.shard.count),
+        trusted={plan.target for plan in plans if totals[plan.run.id].by_status.get("completed")},
     )
     on_start(executor)
     watch = asyncio.create_task(_stop_when_cancelled(services, experiment, executor))

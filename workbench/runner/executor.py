@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -41,6 +41,7 @@ from app.llm.types import (
     Message,
     ModelTarget,
 )
+from app.schemas.datasets import MESSAGE_INPUT, ExampleView
 from app.schemas.experiments import RunView
 from app.schemas.generations import AttemptOutcome, GenerationStatus, Outcome, Provenance
 from app.services.rendering import PromptRenderer
@@ -79,7 +80,7 @@ class RunPlan:
         }
         return LLMRequest(
             target=self.target,
-            messages=self.renderer.render(values, _history(cell.example.messages)),
+            messages=self.renderer.render(values, self._history(cell.example)),
             parameters=self.parameters,
             tools=self.tools,
             tool_choice=self.tool_choice,
@@ -87,14 +88,16 @@ class RunPlan:
             repetition=cell.repetition,
         )
 
-
-def _history(messages: Sequence[Mapping[str, JSON]] | None) -> tuple[Message, ...]:
-    if not messages:
-        return ()
-    return tuple(
-        Message(role=message["role"], content=message.get("content"))  # type: ignore[arg-type] # checked at import
-        for message in messages
-    )
+    def _history(self, example: ExampleView) -> tuple[Message, ...]:
+        """Return the turns that came before, and the last user turn where no variable takes it."""
+        turns = [
+            Message(role=message["role"], content=message["content"])  # type: ignore[arg-type] # checked at import
+            for message in example.messages or ()
+        ]
+        last = example.input.get(MESSAGE_INPUT)
+        if not self.binding and isinstance(last, str):
+            turns.append(Message(role="user", content=last))
+        return tuple(turns)
 
 
 @dataclass
@@ -184,8 +187,10 @@ class Executor:
         *,
         concurrency: int,
         first_calls: int,
+        trusted: Collection[ModelTarget] = (),
     ) -> None:
-        """`first_calls` is how many calls may be out before a model has answered."""
+        """`first_calls` is how many calls may be out before a model has answered; `trusted`
+        are the models that answered this experiment before."""
         self.progress = Progress()
         self._plans = plans
         self._source = source
@@ -195,7 +200,7 @@ class Executor:
         self._workers = concurrency * _WORKERS_PER_SLOT + _SPARE_WORKERS
         models = {plan.target for plan in plans}
         share = max(1, first_calls // len(models))
-        self._probation = {target: Probation(share) for target in models}
+        self._probation = {target: Probation(share, trusted=target in trusted) for target in models}
         self._stopping = False
         self._fatal: FatalError | None = None
 
@@ -264,7 +269,7 @@ class Executor:
             if is_fatal(error):
                 self._stop_for(error, plan)
                 return []
-            if first and isinstance(error, BadRequest):
+            if first and probation.holds and isinstance(error, BadRequest):
                 if refused := probation.hold(outcome, error):
                     self._stop_for(refused, plan)
                 return []

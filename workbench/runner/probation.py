@@ -38,10 +38,15 @@ def is_fatal(error: LLMError) -> bool:
 
 
 class Probation:
-    """The state of one model's first calls."""
+    """The state of one model's first calls.
 
-    def __init__(self, allowance: int) -> None:
+    A `trusted` model has answered this experiment before: a refusal of a request then
+    speaks for that request alone.
+    """
+
+    def __init__(self, allowance: int, *, trusted: bool = False) -> None:
         self._allowance = max(1, allowance)
+        self._trusted = trusted
         self._permits = self._allowance
         self._over = asyncio.Event()
         self._held: list[tuple[Outcome, BadRequest]] = []
@@ -65,6 +70,11 @@ class Probation:
         self._over.set()
         held, self._held = self._held, []
         return [outcome for outcome, _ in held]
+
+    @property
+    def holds(self) -> bool:
+        """Whether a refused request may be the sign of a wrong set-up."""
+        return not self._trusted and not self._over.is_set()
 
     def hold(self, outcome: Outcome, error: BadRequest) -> BadRequest | None:
         """Keep a refused request undecided; return it if all first calls were refused."""

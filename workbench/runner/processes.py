@@ -11,7 +11,7 @@ import asyncio
 import multiprocessing
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -31,6 +31,7 @@ from workbench.runner.remaining import Shard
 __all__ = ["ProcessGroup", "prepare_processes"]
 
 _REPORT_S = 0.1
+_CANCEL_S = 5.0
 _PRELOADED = ("workbench.runner.processes", "app.llm.openai_provider", "uvloop")
 
 
@@ -80,9 +81,17 @@ class ProcessGroup:
 
     def stop(self) -> None:
         """Ask every child to start no further call."""
+        self._tell_all("stop")
+
+    def _tell_all(self, word: str) -> None:
         for link in self._links:
             with suppress(OSError):
-                link.send("stop")
+                link.send(word)
+
+    async def _wait(self, seconds: float) -> None:
+        """Give the children time to store what they know."""
+        waits = (asyncio.to_thread(child.join, seconds) for child in self._children)
+        await asyncio.gather(*waits)
 
     def kill(self) -> None:
         """End the children at once; what they committed stays."""
@@ -102,6 +111,10 @@ class ProcessGroup:
             self._children.append(child)
         try:
             return await self._follow()
+        except asyncio.CancelledError:
+            self._tell_all("cancel")
+            await self._wait(_CANCEL_S)
+            raise
         finally:
             self.kill()
             for child in self._children:
@@ -198,29 +211,42 @@ async def _carry_out(link: Connection, work: _Work) -> ExecutionReport:
         link.send("ready")
         await asyncio.to_thread(link.recv)
 
+        work_task = asyncio.current_task()
+        assert work_task is not None  # noqa: S101 - a coroutine that runs has a task
+        reporter: list[asyncio.Task[None]] = []
+        progress = Progress()
+
         def started(executor: Executor) -> None:
-            listener = threading.Thread(
-                target=_listen, args=(link, loop, executor.stop), daemon=True
-            )
-            listener.start()
+            nonlocal progress
+            progress = executor.progress
+            words = {"stop": executor.stop, "cancel": work_task.cancel}
+            threading.Thread(target=_listen, args=(link, loop, words), daemon=True).start()
             reporter.append(loop.create_task(_tell(link, executor)))
 
-        reporter: list[asyncio.Task[None]] = []
         try:
             return await execute(
                 services, work.actor, work.experiment, work.options, on_start=started
             )
+        except asyncio.CancelledError:
+            work_task.uncancel()
+            return ExecutionReport(progress, stopped=True)
         finally:
             for task in reporter:
                 task.cancel()
 
 
-def _listen(link: Connection, loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
-    """Wait for the parent's word; a parent that is gone means stop too."""
-    with suppress(EOFError, OSError):
-        link.recv()
+def _listen(
+    link: Connection, loop: asyncio.AbstractEventLoop, words: Mapping[str, Callable[[], object]]
+) -> None:
+    """Do what the parent says; a parent that is gone means cancel."""
     with suppress(RuntimeError):  # the loop has ended meanwhile
-        loop.call_soon_threadsafe(stop)
+        while True:
+            try:
+                word = link.recv()
+            except (EOFError, OSError):
+                loop.call_soon_threadsafe(words["cancel"])
+                return
+            loop.call_soon_threadsafe(words[word])
 
 
 async def _tell(link: Connection, executor: Executor) -> None:

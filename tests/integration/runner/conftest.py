@@ -86,6 +86,7 @@ async def make_experiment(
     repetitions: int = 1,
     scorers: Sequence[str] = ("numeric_answer",),
     plan: Plan | None = None,
+    binding: Mapping[str, str] | None = None,
 ) -> ExperimentView:
     """Register prompts, models and data, and store the experiment over them."""
     imported = await services.datasets.import_version(actor, "sums", examples, source="test")
@@ -101,7 +102,7 @@ async def make_experiment(
                 prompt=prompt,
                 model=model,
                 parameters=dict(parameters or {}),
-                binding={"question": "question"},
+                binding={"question": "question"} if binding is None else dict(binding),
             )
             for model in resolved
             for prompt in versions

@@ -7,7 +7,8 @@ from sqlalchemy import text
 
 from app.core.permissions import Actor
 from app.database import DatabaseError
-from app.schemas.prompts import Variable
+from app.schemas.datasets import ExampleInput
+from app.schemas.prompts import PromptContent, Variable
 from tests.fake_provider import Drift, FakeProvider, FaultScript, ProviderOptions
 from tests.integration.runner.conftest import (
     ASK,
@@ -126,3 +127,72 @@ async def test_a_model_that_changes_its_name_during_a_run_is_a_drift_warning(
         assert drift
         assert all(warning["blocking"] for warning in drift)
         assert "fake-model-b" in drift[0]["text"]
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+async def test_requests_refused_among_the_first_calls_are_outcomes_once_a_call_is_answered(
+    open_for: OpenServices, actor: Actor
+) -> None:
+    script = FaultScript(seed=11, rates={"400": 0.3, "500": 0.1})
+    options = ProviderOptions(answer="arithmetic", latency_ms=3, script=script)
+    async with FakeProvider(options) as server, open_for(server) as services:
+        for _ in range(5):
+            experiment = await make_experiment(services, actor, examples=questions(60))
+            report = await execute(services, actor, experiment, ExecutionOptions(concurrency=20))
+            assert report.fatal is None
+            assert report.progress.done == 60
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+async def test_a_resumed_run_takes_a_refused_request_for_what_it_is(
+    open_for: OpenServices, actor: Actor
+) -> None:
+    async with (
+        FakeProvider(ProviderOptions(answer="arithmetic")) as server,
+        open_for(server) as services,
+    ):
+        experiment = await make_experiment(services, actor, examples=questions(10))
+        await execute(services, actor, experiment, ExecutionOptions(concurrency=2))
+        server.set_script(FaultScript.from_spec("400=1.0"))
+        more = await make_experiment(
+            services, actor, examples=questions(10), repetitions=2, prompts=(ASK,)
+        )
+        first = await execute(services, actor, more, ExecutionOptions(concurrency=2))
+        assert first.fatal is not None
+        server.set_script(FaultScript())
+        await execute(services, actor, more, ExecutionOptions(concurrency=2))
+        ids = [run.id for run in more.runs]
+        assert (await services.generations.totals(ids))[ids[0]].by_status == {"completed": 20}
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+async def test_a_chat_is_sent_whole_by_a_prompt_without_variables(
+    open_for: OpenServices, actor: Actor
+) -> None:
+    passthrough = PromptContent.model_validate({"messages": [{"placeholder": "history"}]})
+    chat = [
+        ExampleInput.model_validate(
+            {
+                "key": f"chat-{i}",
+                "input": {"message": f"What is {i} + 1?"},
+                "messages": [{"role": "user", "content": "Hello"}] if i else None,
+                "expected_output": str(i + 1),
+            }
+        )
+        for i in range(3)
+    ]
+    async with (
+        FakeProvider(ProviderOptions(answer="arithmetic")) as server,
+        open_for(server) as services,
+    ):
+        experiment = await make_experiment(
+            services, actor, examples=chat, prompts=(passthrough,), binding={}
+        )
+        await execute(services, actor, experiment, ExecutionOptions(concurrency=2))
+        stories = await services.generations.stories(experiment.runs[0].id, limit=3)
+        sent = [[m["content"] for m in story.request["messages"]] for story in stories]
+        assert sent == [
+            ["What is 0 + 1?"],
+            ["Hello", "What is 1 + 1?"],
+            ["Hello", "What is 2 + 1?"],
+        ]
