@@ -9,8 +9,10 @@ are never stored.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import yaml
 from dotenv import dotenv_values
@@ -21,7 +23,11 @@ from app.core.errors import ConfigurationError
 __all__ = ["WORKSPACE_MARKER", "CallLimits", "EndpointSettings", "Settings", "load_settings"]
 
 WORKSPACE_MARKER = "workbench.yaml"
+_WORKSPACE_VERSION = 1
 _PREFIX = "WORKBENCH_"
+_KEY = re.compile(r"[!-~]+")  # printable ASCII, as a header can carry it
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token of RFC 9110
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class CallLimits(BaseModel):
@@ -111,7 +117,10 @@ def load_settings(workspace: Path, environment: Mapping[str, str] | None = None)
 def _environment(workspace: Path, environment: Mapping[str, str] | None) -> dict[str, str]:
     given = dict(os.environ if environment is None else environment)
     file = workspace / ".env"
-    from_file = dotenv_values(file) if file.is_file() else {}
+    try:
+        from_file = dotenv_values(file) if file.is_file() else {}
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{file} is not written in UTF-8: save it as UTF-8.") from None
     return {**{k: v for k, v in from_file.items() if v is not None}, **given}
 
 
@@ -121,8 +130,13 @@ def _marker(workspace: Path) -> dict[str, object]:
         return {}
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} is not written in UTF-8: save it as UTF-8.") from None
     except yaml.YAMLError as error:
-        raise ConfigurationError(f"{path} is no valid YAML: {error}") from error
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        why = getattr(error, "problem", None) or "a character that YAML does not allow"
+        raise ConfigurationError(f"{path}{line} is no valid YAML: {why}.") from None
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
@@ -131,6 +145,14 @@ def _marker(workspace: Path) -> dict[str, object]:
     if unknown := sorted(set(map(str, loaded)) - known):
         raise ConfigurationError(
             f"{path}: unknown setting {unknown[0]!r}; known are {', '.join(sorted(known))}."
+        )
+    version = loaded.get("workspace_version", _WORKSPACE_VERSION)
+    if type(version) is not int or version != _WORKSPACE_VERSION:
+        raise ConfigurationError(
+            f"{path}: workspace_version is {version!r} and this workbench reads "
+            f"{_WORKSPACE_VERSION} only: install the version that wrote the workspace, or write "
+            f"workspace_version: {_WORKSPACE_VERSION}.",
+            path="workspace_version",
         )
     return loaded
 
@@ -185,19 +207,77 @@ def _endpoints(env: Mapping[str, str], file: Mapping[str, object]) -> dict[str, 
                 path=f"endpoints.{name}.api_key",
             )
         shapes[str(name)] = {**shapes.get(str(name), {}), **shape}
+    sources: dict[tuple[str, str], str] = {}
     common = {"openai": ("OPENAI_BASE_URL", "OPENAI_API_KEY"), "ollama": ("OLLAMA_HOST", None)}
     for name, (url, key) in common.items():
         if env.get(url):
             shapes[name]["base_url"] = _with_scheme(env[url])
+            sources[name, "base_url"] = url
         if key and env.get(key):
             shapes[name]["api_key"] = env[key]
+            sources[name, "api_key"] = key
     for name, shape in shapes.items():
         for field in ("base_url", "api_key", "proxy", "ca_file"):
             if value := env.get(_variable(name, field)):
                 shape[field] = value
+                sources[name, field] = _variable(name, field)
         if headers := env.get(_variable(name, "extra_headers")):
             shape["extra_headers"] = _headers(name, headers)
-    return {name: EndpointSettings.model_validate(shape) for name, shape in shapes.items()}
+    endpoints = {name: EndpointSettings.model_validate(shape) for name, shape in shapes.items()}
+    for name, endpoint in endpoints.items():
+        _check_addresses(name, endpoint, sources)
+        _check_secrets(name, endpoint, sources)
+    return endpoints
+
+
+def _check_addresses(
+    name: str, endpoint: EndpointSettings, sources: Mapping[tuple[str, str], str]
+) -> None:
+    """Refuse an address that no call can reach; the message never repeats it: it may hold a key."""
+    for field, address in (("base_url", endpoint.base_url), ("proxy", endpoint.proxy)):
+        source = sources.get((name, field), f"endpoints.{name}.{field} in {WORKSPACE_MARKER}")
+        if address is not None and not _is_http(address):
+            raise ConfigurationError(
+                f"{source} must be an address such as http://127.0.0.1:8000/v1: http or https, "
+                "a host, and no control characters.",
+                path=f"endpoints.{name}.{field}",
+            )
+    if endpoint.base_url and endpoint.api_key and "@" in urlsplit(endpoint.base_url).netloc:
+        source = sources.get((name, "base_url"), f"endpoints.{name}.base_url in {WORKSPACE_MARKER}")
+        raise ConfigurationError(
+            f"{source} holds a user or password and {sources[name, 'api_key']} a key: a call can "
+            "carry one of them only, so remove the other.",
+            path=f"endpoints.{name}.base_url",
+        )
+
+
+def _check_secrets(
+    name: str, endpoint: EndpointSettings, sources: Mapping[tuple[str, str], str]
+) -> None:
+    """Refuse a key or header that HTTP cannot carry; the message never repeats it."""
+    if endpoint.api_key and not _KEY.fullmatch(endpoint.api_key.get_secret_value()):
+        raise ConfigurationError(
+            f"{sources[name, 'api_key']} has a space, a line break or another character that no "
+            "key has: set it to the key alone.",
+            path=f"endpoints.{name}.api_key",
+        )
+    for header, value in endpoint.extra_headers.items():
+        if not _HEADER_NAME.fullmatch(header) or _CONTROL.search(value.get_secret_value()):
+            raise ConfigurationError(
+                f"{_variable(name, 'extra_headers')} holds a header that HTTP cannot carry: write "
+                "Name=value,Other=value without line breaks and control characters.",
+                path=f"endpoints.{name}.extra_headers",
+            )
+
+
+def _is_http(address: str) -> bool:
+    if _CONTROL.search(address) or " " in address:
+        return False
+    try:
+        parts = urlsplit(address)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, a bracket that does not close
+        return False
 
 
 def _variable(endpoint: str, field: str) -> str:
@@ -205,9 +285,9 @@ def _variable(endpoint: str, field: str) -> str:
 
 
 def _with_scheme(address: str) -> str:
-    """`OLLAMA_HOST` may be `host:port`, and `0.0.0.0` when it configures the server."""
+    """`OLLAMA_HOST` may be `host:port`; `0.0.0.0` or no host when it configures the server."""
     url = address if "://" in address else f"http://{address}"
-    return url.replace("://0.0.0.0", "://127.0.0.1")
+    return re.sub(r"://(0\.0\.0\.0|(?=:\d))", "://127.0.0.1", url)
 
 
 def _headers(endpoint: str, text: str) -> dict[str, str]:

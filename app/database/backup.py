@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from app.core.errors import ConfigurationError
+from app.core.errors import ConfigurationError, Unavailable
 from app.database.engine import Database
 
-__all__ = ["backup_sqlite", "restore_sqlite"]
+__all__ = ["BEFORE_RESTORE", "backup_sqlite", "restore_sqlite"]
+
+BEFORE_RESTORE = "before-restore"
+"""The kind of the copy that is made of what a restore replaces."""
+
+_DAMAGED = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB"})
 
 
 def backup_sqlite(database: Database, target: Path | None = None, *, kind: str = "backup") -> Path:
     """Copy a consistent state of the database to `target` and return the copy's path.
 
     Without a target the copy stands beside the database, its name says the time and `kind`.
-    Raises `ConfigurationError` on PostgreSQL, and when the target exists.
+    Raises `ConfigurationError` on PostgreSQL, and when the target exists; `Unavailable`, and
+    leaves no copy, when the database is damaged. Only the copy before a restore is made of a
+    damaged database too, byte by byte: restoring is its remedy.
     """
     source = _file(database)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")  # to the microsecond: no two are equal
     path = target or source.with_name(f"{source.stem}.{stamp}.{kind}{source.suffix}")
     if path.exists():
         raise ConfigurationError(f"{path} exists already; choose another file.")
-    _copy(source, path)
+    damage = _copy_checked(source, path)
+    if damage is None:
+        return path
+    _remove(path)
+    if kind != BEFORE_RESTORE:
+        raise Unavailable(
+            f"The database {source} is damaged ({damage}), so no copy was made: bring an earlier "
+            "backup back by `workbench db restore BACKUP`."
+        )
+    for suffix in ("", "-wal"):  # what is not yet in the file stands in its log
+        part = source.with_name(source.name + suffix)
+        if part.is_file():
+            shutil.copyfile(part, path.with_name(path.name + suffix))
     return path
 
 
@@ -43,7 +63,10 @@ def restore_sqlite(database: Database, backup: Path) -> None:
         raise ConfigurationError(f"{backup} is no backup of a workspace: {error}.") from error
     if answer != "ok":
         raise ConfigurationError(f"{backup} is damaged: {answer}.")
-    _copy(backup, _file(database))
+    target = _file(database)
+    if target.is_file() and _is_no_database(target):
+        _remove(target)  # SQLite writes into no file that it cannot read
+    _copy(backup, target)
 
 
 def _file(database: Database) -> Path:
@@ -53,6 +76,39 @@ def _file(database: Database) -> Path:
             "for PostgreSQL use pg_dump and pg_restore."
         )
     return database.path
+
+
+def _copy_checked(source: Path, target: Path) -> str | None:
+    """Copy, and return what is wrong with the copy; None if it is in good order."""
+    try:
+        _copy(source, target)
+        with closing(sqlite3.connect(target)) as connection:
+            answer = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.DatabaseError as error:
+        if _says_damaged(error):
+            return str(error)
+        _remove(target)
+        raise
+    return None if answer == "ok" else answer.splitlines()[-1]
+
+
+def _is_no_database(path: Path) -> bool:
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master")
+    except sqlite3.DatabaseError as error:
+        return _says_damaged(error)
+    return False
+
+
+def _says_damaged(error: sqlite3.DatabaseError) -> bool:
+    name = getattr(error, "sqlite_errorname", "")  # missing if the module itself raised it
+    return any(name.startswith(damaged) for damaged in _DAMAGED)
+
+
+def _remove(database: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        database.with_name(database.name + suffix).unlink(missing_ok=True)
 
 
 def _copy(source: Path, target: Path) -> None:

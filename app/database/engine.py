@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlalchemy import event, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy import event, inspect, text
+from sqlalchemy.engine import URL, ExceptionContext, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -34,14 +34,29 @@ _SQLITE_READERS = 3
 _BUSY_TIMEOUT_MS = 20_000
 _POOL_SIZE, _POOL_OVERFLOW = 10, 20
 
+_SQLITE_DAMAGED = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB"})
+_NOT_ADMITTED = frozenset({"28000", "28P01"})  # SQLSTATE: no such user, wrong password
+_NO_SUCH_DATABASE = "3D000"
+_NOT_READY = "57P03"  # the server is starting or stopping
+_CONNECTION_FAILED = "08"  # the class of these states
+
 
 class Database:
-    """The engines of one process. `await close()` when done."""
+    """The engines of one process. `await close()` when done.
+
+    Raises `ConfigurationError` for an address that cannot be read and for a SQLite file that
+    cannot be: its folder is missing, or it is a folder itself. A session raises `Unavailable`
+    if the server does not answer or the file is damaged, and `ConfigurationError` if the
+    server does not know the user or the database.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
+        _parsed(url)
         self.is_sqlite = url.startswith("sqlite")
         if self.is_sqlite:
+            if self.path is not None:
+                _require_place(self.path)
             self._writer = _sqlite_engine(url, pool_size=1, write=True)
             self._reader = _sqlite_engine(url, pool_size=_SQLITE_READERS, write=False)
         else:
@@ -58,7 +73,7 @@ class Database:
     @property
     def path(self) -> Path | None:
         """The file of a SQLite database."""
-        database = make_url(self.url).database
+        database = _parsed(self.url).database
         return Path(database) if self.is_sqlite and database else None
 
     async def ping(self) -> None:
@@ -69,6 +84,11 @@ class Database:
         except (DatabaseError, OSError) as error:
             raise Unavailable(f"The database does not answer: {_first_line(error)}.") from error
 
+    async def table_names(self) -> frozenset[str]:
+        """Return the tables that there are, ours or not, without SQLite's own."""
+        async with self._reader.connect() as connection:
+            return frozenset(await connection.run_sync(lambda it: inspect(it).get_table_names()))
+
     async def close(self) -> None:
         """Close all connections."""
         await self._writer.dispose()
@@ -76,9 +96,74 @@ class Database:
             await self._reader.dispose()
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     cause = getattr(error, "orig", None) or error
     return str(cause).splitlines()[0] if str(cause) else type(cause).__name__
+
+
+def _parsed(url: str) -> URL:
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):  # their text repeats the password
+        raise ConfigurationError(
+            "WORKBENCH_DATABASE_URL is no address of a database: write sqlite:///FILE or "
+            "postgresql://USER:PASSWORD@HOST:PORT/DATABASE.",
+            path="database_url",
+        ) from None
+
+
+def _require_place(path: Path) -> None:
+    """Refuse a file that SQLite can neither open nor make."""
+    if not path.parent.is_dir():
+        raise ConfigurationError(
+            f"The database {path} cannot be made because there is no folder {path.parent}: make "
+            "the folder or correct WORKBENCH_DATABASE_URL.",
+            path="database_url",
+        )
+    if path.is_dir():
+        raise ConfigurationError(
+            f"The database {path} is a folder and no file: move it away, then bring your data "
+            "back by `workbench db restore BACKUP`.",
+            path="database_url",
+        )
+
+
+def _tell_damage(context: ExceptionContext) -> None:
+    """Raise `Unavailable` in place of SQLite's error if that says the file is damaged."""
+    error = context.original_exception
+    name = str(getattr(error, "sqlite_errorname", ""))
+    if any(name.startswith(damaged) for damaged in _SQLITE_DAMAGED) and context.engine:
+        raise Unavailable(
+            f"The database {context.engine.url.database} is damaged ({_first_line(error)}): "
+            "bring a backup back by `workbench db restore BACKUP`."
+        ) from None
+
+
+def _connection_refusal(error: Exception, url: URL) -> ConfigurationError | Unavailable | None:
+    """Return what to say of a failed connection to PostgreSQL; None if it is not a known kind.
+
+    States are SQLSTATE, PostgreSQL's documentation, appendix A.
+    """
+    state = str(getattr(error, "sqlstate", None) or "")
+    where = f"{url.host}:{url.port or 5432}" if url.host else str(url.query.get("host", "?"))
+    if state in _NOT_ADMITTED:
+        return ConfigurationError(
+            f"The database at {where} does not admit the user {url.username!r}: correct user and "
+            "password in WORKBENCH_DATABASE_URL.",
+            path="database_url",
+        )
+    if state == _NO_SUCH_DATABASE:
+        return ConfigurationError(
+            f"The server at {where} has no database {url.database!r}: create it or correct "
+            "WORKBENCH_DATABASE_URL.",
+            path="database_url",
+        )
+    silent = state == _NOT_READY or state.startswith(_CONNECTION_FAILED)
+    if silent or isinstance(error, OSError):
+        return Unavailable(
+            f"The database at {where} does not answer: start it or correct WORKBENCH_DATABASE_URL."
+        )
+    return None
 
 
 def _serialise(value: object) -> str:
@@ -95,6 +180,8 @@ def _sqlite_engine(url: str, *, pool_size: int, write: bool) -> AsyncEngine:
         json_serializer=_serialise,
         json_deserializer=orjson.loads,
     )
+
+    event.listen(engine.sync_engine, "handle_error", _tell_damage)
 
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: Any, _record: object) -> None:
@@ -124,7 +211,7 @@ def _sqlite_engine(url: str, *, pool_size: int, write: bool) -> AsyncEngine:
 
 def _postgresql_engine(url: str) -> AsyncEngine:
     try:
-        return create_async_engine(
+        engine = create_async_engine(
             url,
             pool_size=_POOL_SIZE,
             max_overflow=_POOL_OVERFLOW,
@@ -137,3 +224,15 @@ def _postgresql_engine(url: str) -> AsyncEngine:
         raise ConfigurationError(
             "PostgreSQL needs the driver asyncpg: install prompt-workbench[postgres]."
         ) from error
+
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def connect(dialect: Any, _record: object, arguments: Any, options: Any) -> Any:
+        try:
+            return dialect.connect(*arguments, **options)
+        except Exception as error:
+            refusal = _connection_refusal(error, engine.url)
+            if refusal is None:
+                raise
+            raise refusal from None
+
+    return engine

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.core.errors import Invalid
 from app.schemas.datasets import DatasetVersionView
 from app.schemas.models import ModelVersionView
 from app.schemas.prompts import PromptVersionView
@@ -20,6 +22,7 @@ __all__ = [
     "RequestedVariant",
     "RunCounts",
     "RunView",
+    "check_margin",
 ]
 
 
@@ -34,7 +37,31 @@ class Plan(_Strict):
     """
 
     scorer: str | None = Field(default=None, description="the primary scorer; None: the first")
-    margin: float | None = Field(default=None, gt=0)
+    margin: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+
+
+def check_margin(margin: float | None, bounds: tuple[float, float] | None = None) -> None:
+    """Raise `Invalid` for a margin that is no acceptable loss; None declares none.
+
+    It must be finite and positive and, where the scorer's `bounds` are given (its lowest and
+    highest value), less than the distance between them: a loss of all is never acceptable.
+    """
+    if margin is None:
+        return
+    if not math.isfinite(margin) or margin <= 0:
+        raise Invalid(
+            f"The margin must be a positive number, not {margin:g}: 0.03 is 3 points of a rate.",
+            path="plan.margin",
+        )
+    if bounds is None or margin < bounds[1] - bounds[0]:
+        return
+    low, high = bounds
+    rate = bounds == (0.0, 1.0) and 1 < margin < 100
+    raise Invalid(
+        f"The margin {margin:g} accepts any loss: scores lie between {low:g} and {high:g}.",
+        path="plan.margin",
+        hint=f"{margin / 100:g} is {margin:g} points." if rate else None,
+    )
 
 
 class RequestedVariant(_Strict):

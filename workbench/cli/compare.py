@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from app.core.errors import ConfigurationError
-from app.schemas.experiments import RunView
+from app.schemas.experiments import RunView, check_margin
 from app.schemas.scores import ScorerView
 from workbench.cli.context import Workspace, command, err, open_workspace, out, print_json
 from workbench.reports.markdown import comparison_markdown
@@ -45,6 +45,7 @@ async def compare(
 
     Without runs: the runs of the last experiment, each with its baseline.
     """
+    check_margin(margin)
     async with open_workspace() as workspace:
         pairs = await _pairs(workspace, baseline, candidate)
         results = []

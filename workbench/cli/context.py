@@ -11,7 +11,7 @@ import functools
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import IntEnum
@@ -104,34 +104,76 @@ async def open_workspace(*, check_schema: bool = True) -> AsyncIterator[Workspac
 def command(function: Callable[P, Coroutine[Any, Any, int | None]]) -> Callable[P, None]:
     """Make an asynchronous function a typer command.
 
-    Its return value is the exit code (None: 0); an expected error is printed as one
-    sentence with its hint and becomes exit code 2; Ctrl-C becomes 4.
+    Its return value is the exit code (None: 0); an expected error, alone or as the only kind
+    in a group that a task group raised, is printed as one sentence with its hint and becomes
+    exit code 2; Ctrl-C becomes 4.
     """
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             code = _run_loop(function(*args, **kwargs))
-        except WorkbenchError as error:
-            err().print(f"[bold red]Error:[/] {_escape(error.message)}")
-            if error.hint:
-                err().print(f"[dim]{_escape(error.hint)}[/]")
-            raise typer.Exit(ExitCode.USAGE) from None
-        except DatabaseError as error:
-            told = str(error.orig).splitlines()[0] if error.orig else type(error).__name__
-            err().print(f"[bold red]Error:[/] The database refused: {_escape(told)}")
-            err().print("[dim]Nothing of this step was stored. If it is busy, try again.[/]")
-            raise typer.Exit(ExitCode.UNEXPECTED) from None
         except KeyboardInterrupt:
             err().print("Stopped.")
             raise typer.Exit(ExitCode.STOPPED) from None
         except BrokenPipeError:  # the reader of our output has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(ExitCode.DONE) from None
+        except (*_EXPECTED, ExceptionGroup) as error:
+            told = _tell(_plain(error))
+            if told is None:
+                raise
+            raise typer.Exit(told) from None
         if code:
             raise typer.Exit(code)
 
     return run
+
+
+_EXPECTED = (WorkbenchError, DatabaseError, OSError)
+
+
+def _plain(error: Exception) -> Exception:
+    """Return the first error of a group that holds one expected kind only, else `error`."""
+    leaves = list(_leaves(error))
+    for kind in _EXPECTED:
+        if all(isinstance(leaf, kind) for leaf in leaves):
+            return leaves[0]
+    return error
+
+
+def _leaves(error: Exception) -> Iterator[Exception]:
+    if isinstance(error, ExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _tell(error: Exception) -> ExitCode | None:
+    """Print an expected error as a sentence and return its exit code; None for any other."""
+    match error:
+        case WorkbenchError():
+            _print_error(error.message, error.hint)
+            return ExitCode.USAGE
+        case DatabaseError():
+            told = (str(error.orig or "").splitlines() or [type(error).__name__])[0]
+            hint = "Nothing of this step was stored."
+            if "locked" in told or "busy" in told:
+                hint += " Another command is using the database; try again."
+            _print_error(f"The database refused: {told}", hint)
+            return ExitCode.UNEXPECTED
+        case OSError():
+            why = error.strerror or str(error) or type(error).__name__
+            _print_error(f"{error.filename}: {why}." if error.filename else f"{why}.", None)
+            return ExitCode.USAGE
+    return None
+
+
+def _print_error(sentence: str, hint: str | None) -> None:
+    err().print(f"[bold red]Error:[/] {_escape(sentence)}")
+    if hint:
+        err().print(f"[dim]{_escape(hint)}[/]")
 
 
 def _run_loop(main: Coroutine[Any, Any, int | None]) -> int | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Final
 
 import typer
 
-from app.core.errors import Conflict
+from app.core.errors import ConfigurationError, Conflict
+from app.llm.errors import LLMError
 from workbench.cli.context import ExitCode, FormatOption, command, err, open_workspace
 from workbench.cli.execution import carry_out
 from workbench.cli.progress import ProgressMode
@@ -14,25 +16,43 @@ from workbench.cli.run import parse_concurrency, print_outcome
 from workbench.runner.execute import ExecutionOptions
 from workbench.runner.processes import prepare_processes
 
-__all__ = ["app"]
+__all__ = ["ERROR_CLASSES", "app", "read_targets"]
 
 app = typer.Typer(
     help="Finish an experiment that was stopped, cut off or has failed cells.", add_completion=False
 )
 
 
+def _codes(error: type[LLMError]) -> Iterator[str]:
+    yield error.code
+    for kind in error.__subclasses__():
+        yield from _codes(kind)
+
+
+ERROR_CLASSES: Final = frozenset(
+    {*_codes(LLMError), "invalid_input", "failed", "incomplete", "cancelled", "abandoned"}
+)
+"""What a cell without an answer is filed under: its error's code, else its status."""
+
+
 @app.command()
 @command
 async def resume(
-    experiment: Annotated[
-        str | None, typer.Argument(help="Its number (default: the last unfinished one).")
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[EXPERIMENT] [CLASS]...",
+            help="A number (default: the last unfinished one), and the error classes to retry.",
+        ),
     ] = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Also try failed cells again.")
     ] = False,
     error: Annotated[
         list[str] | None,
-        typer.Option(help="With --retry-failed: only this class, as in timeout or server_error."),
+        typer.Option(
+            help="Retry only this class, as in timeout or server_error; implies --retry-failed."
+        ),
     ] = None,
     concurrency: Annotated[str, typer.Option(help="A number, or auto.")] = "auto",
     processes: Annotated[int, typer.Option(min=1, max=64, help="Share the work out.")] = 1,
@@ -45,6 +65,14 @@ async def resume(
 
     What is left to do is derived from the stored outcomes; nothing is done twice.
     """
+    experiment, classes = read_targets(targets or (), error or ())
+    if classes and not (retry_failed or error):
+        raise ConfigurationError(
+            f"{classes[0]} is an error class.",
+            hint=f"To try its cells again: workbench resume --retry-failed {classes[0]}",
+        )
+    retry_failed = retry_failed or bool(error)
+    at_once = parse_concurrency(concurrency)
     if processes > 1:
         prepare_processes()
     async with open_workspace() as workspace:
@@ -57,16 +85,41 @@ async def resume(
             raise Conflict(
                 f"Experiment {found.number} was cancelled.", hint="Start anew: workbench run --new"
             )
-        reopen = tuple(error or ("*",)) if retry_failed else ()
-        err().print(
-            f"Experiment {found.number}: {len(found.runs)} runs, {found.wanted} cells wanted."
-        )
+        reopen = (classes or ("*",)) if retry_failed else ()
+        runs, cells = _counted(len(found.runs), "run"), _counted(found.wanted, "cell")
+        err().print(f"Experiment {found.number}: {runs}, {cells} wanted.")
         done = await carry_out(
             workspace,
             found,
-            ExecutionOptions(concurrency=parse_concurrency(concurrency), reopen=reopen),
+            ExecutionOptions(concurrency=at_once, reopen=reopen),
             processes=processes,
             mode=progress,
         )
         await print_outcome(workspace, done, format_)
         return ExitCode(done.exit_code)
+
+
+def read_targets(
+    positional: Sequence[str], errors: Sequence[str]
+) -> tuple[str | None, tuple[str, ...]]:
+    """Return the experiment, if one is named, and the error classes to try again.
+
+    `--retry-failed` stands before a class as often as before an experiment, so a word says
+    itself which it is. Raises `ConfigurationError` for one that is neither.
+    """
+    experiments = [word for word in positional if word.isdecimal() or word == "latest"]
+    classes = (*errors, *(word for word in positional if word not in experiments))
+    if unknown := [name for name in classes if name not in ERROR_CLASSES]:
+        what = "error class" if unknown[0] in errors else "experiment and no error class"
+        raise ConfigurationError(
+            f"{unknown[0]!r} is no {what}.",
+            hint="An experiment is a number or latest. "
+            f"Error classes: {', '.join(sorted(ERROR_CLASSES))}.",
+        )
+    if len(experiments) > 1:
+        raise ConfigurationError("Name one experiment at a time.")
+    return (experiments[0] if experiments else None), classes
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' if count != 1 else ''}"

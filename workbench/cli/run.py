@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from app.core.errors import ConfigurationError, Invalid
 from app.schemas.datasets import DatasetVersionView
-from app.schemas.experiments import ExperimentView
+from app.schemas.experiments import ExperimentView, check_margin
 from app.schemas.names import parse_reference
 from workbench.cli.context import (
     Format,
@@ -114,6 +114,11 @@ async def run(
         repetitions=repetitions,
         limit=limit,
     )
+    _check_data_flags(data, dataset, {"--input": input_, "--expected": expected, "--key": key})
+    _check_count("--limit", limit)
+    _check_count("--repetitions", repetitions, most=1000)
+    check_margin(margin)
+    options = ExecutionOptions(concurrency=parse_concurrency(concurrency))
     if processes > 1:
         prepare_processes()
     async with open_workspace() as workspace:
@@ -126,6 +131,7 @@ async def run(
                 inputs=input_ or (),
                 expected=expected,
                 key=key,
+                note=_note,
             )
             err().print(f"{escape(str(data))}: {escape(chosen.summary)}")
             flags["dataset"] = chosen.reference
@@ -140,7 +146,7 @@ async def run(
         done = await carry_out(
             workspace,
             experiment,
-            ExecutionOptions(concurrency=parse_concurrency(concurrency)),
+            options,
             processes=processes,
             mode=progress,
         )
@@ -152,16 +158,37 @@ async def _create(
     workspace: Workspace, asked: ExperimentFile, dataset: DatasetVersionView, *, again: bool
 ) -> ExperimentView:
     services, actor = workspace.services, workspace.actor
-
-    def note(text: str) -> None:
-        err().print(escape(text), style="dim")
-
-    new = await resolve_experiment(services, actor, asked, dataset, note)
+    new = await resolve_experiment(services, actor, asked, dataset, _note)
     return await services.experiments.create(actor, new, again=again)
+
+
+def _note(text: str) -> None:
+    err().print(escape(text), style="dim")
+
+
+def _check_data_flags(
+    data: Path | None, dataset: str | None, columns: Mapping[str, object]
+) -> None:
+    """Refuse flags that contradict each other or would be left unread."""
+    if data is not None and dataset is not None:
+        raise ConfigurationError("Say either --data FILE or --dataset NAME@1, not both.")
+    unread = [flag for flag, value in columns.items() if value]
+    if data is None and unread:
+        raise ConfigurationError(
+            f"{unread[0]} names a column of the file of --data, and no --data is given.",
+            hint="A dataset version knows its columns already; bind them with --map.",
+        )
 
 
 def _flags(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value not in (None, [], {})}
+
+
+def _check_count(flag: str, count: int | None, *, most: int | None = None) -> None:
+    if count is not None and count < 1:
+        raise Invalid(f"{flag} must be at least 1.", path=flag)
+    if count is not None and most is not None and count > most:
+        raise Invalid(f"{flag} must be at most {most:,}.", path=flag)
 
 
 def _asked(spec: Path | None, flags: dict[str, Any], margin: float | None) -> ExperimentFile:

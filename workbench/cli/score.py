@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated
+from uuid import UUID
 
 import typer
 from rich.markup import escape
 
-from workbench.cli.context import command, open_workspace, out
+from app.schemas.scores import ScorerView
+from workbench.cli.context import Workspace, command, open_workspace, out
 from workbench.reports.scores import score_text
 from workbench.runner.scoring import score_run
 from workbench.scorers import parse_scorer
 
 __all__ = ["app"]
+
+_SAMPLE = 100
 
 app = typer.Typer(
     help="Score the stored outputs of a run; no model is called.", add_completion=False
@@ -35,6 +40,21 @@ async def score(
         views = await score_run(services, workspace.actor, found, rules)
         for view in views:
             summary = await services.scores.summary(found.id, view.id)
-            out().print(
-                f"{escape(found.name)} · {view.name} v{view.version}: {score_text(summary)}"
-            )
+            told = score_text(summary)
+            if summary.n_scored == 0:
+                told += await _why_none(workspace, found.id, view)
+            out().print(f"{escape(found.name)} · {view.name} v{view.version}: {escape(told)}")
+
+
+async def _why_none(workspace: Workspace, run_id: UUID, scorer: ScorerView) -> str:
+    """Return the most common reason, among the first outputs, that a scorer gave none a value."""
+    services = workspace.services
+    stories = await services.generations.stories(run_id, statuses=("completed",), limit=_SAMPLE)
+    reasons: Counter[str] = Counter()
+    for story in stories:
+        reasons.update(
+            score.explanation
+            for score in await services.scores.of_generation(story.id)
+            if (score.scorer, score.version) == (scorer.name, scorer.version) and score.explanation
+        )
+    return "".join(f": {reason}" for reason, _ in reasons.most_common(1))

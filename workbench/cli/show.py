@@ -11,9 +11,11 @@ from rich.console import Console
 from rich.rule import Rule
 from rich.text import Text
 
+from app.core.errors import NotFound
+from app.schemas.experiments import RunView
 from app.schemas.generations import AttemptView, GenerationView
 from app.schemas.scores import ScoreView
-from workbench.cli.context import FormatOption, command, open_workspace, out, print_json
+from workbench.cli.context import FormatOption, Workspace, command, open_workspace, out, print_json
 
 __all__ = ["app"]
 
@@ -49,6 +51,8 @@ async def show(
             after=None if after is None else (after, _LAST_REPETITION),
             limit=limit,
         )
+        if key is not None and not stories:
+            await _check_key(workspace, found, key)
         told = []
         for story in stories:
             scores = await services.scores.of_generation(story.id)
@@ -63,6 +67,16 @@ async def show(
         console = out()
         for story, scores, attempts in told:
             _print(console, story, scores, attempts, simulated=found.simulated)
+
+
+async def _check_key(workspace: Workspace, run: RunView, key: str) -> None:
+    """Raise `NotFound` for a key that the run's dataset does not have."""
+    datasets = workspace.services.datasets
+    version = await datasets.get(run.dataset)
+    try:
+        await datasets.example_by_key(version, key)
+    except NotFound as error:
+        raise NotFound(f"No example with key {key!r} in {run.name}.", hint=error.hint) from None
 
 
 def _json(
@@ -100,7 +114,7 @@ def _print(
             _part(console, "reply", body)
     _part(console, "facts", _facts(story))
     if len(attempts) > 1 or story.error_code:
-        for attempt in attempts:
+        for number, attempt in enumerate(attempts, start=1):
             wait = (
                 ""
                 if attempt.retry_after_s is None
@@ -108,7 +122,7 @@ def _print(
             )
             _part(
                 console,
-                f"attempt {attempt.number}",
+                f"attempt {number}",
                 f"{attempt.started_at:%H:%M:%S} {attempt.outcome} after {attempt.latency_ms:.0f} ms"
                 f"{wait}",
             )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from app.core.errors import Invalid
+from app.schemas.datasets import MESSAGE_INPUT
 from app.schemas.prompts import PromptContent
 
 __all__ = ["bind_variables"]
@@ -20,13 +21,12 @@ def bind_variables(
     dataset: str,
     input_names: Sequence[str],
     mapping: Mapping[str, str],
-    *,
-    has_messages: bool = False,
 ) -> dict[str, str]:
     """Return the column for each variable; optional variables without a column are left out.
 
     `prompt` and `dataset` are references for the error's sentence. `mapping` may name
-    variables of other prompts of the same experiment: those are ignored here.
+    variables of other prompts of the same experiment: those are ignored here. A prompt
+    without variables binds nothing: it is sent a chat's turns, the last one included.
     """
     variables = content.variables
     binding = {name: column for name, column in mapping.items() if name in variables}
@@ -40,13 +40,14 @@ def bind_variables(
         return {missing[0]: input_names[0]}
     if missing:
         raise _mismatch(prompt, content, dataset, input_names, f"nothing fills {missing[0]!r}")
-    if not variables and not has_messages:
+    if not variables and MESSAGE_INPUT not in input_names:
         raise _mismatch(
             prompt,
             content,
             dataset,
             input_names,
             "the prompt uses no variable, so that every request would be the same",
+            hint=None,
         )
     return binding
 
@@ -57,6 +58,8 @@ def _mismatch(
     dataset: str,
     input_names: Sequence[str],
     problem: str,
+    *,
+    hint: str | None = "Bind them with --map variable=column.",
 ) -> Invalid:
     wanted = ", ".join(content.variables) or "none"
     given = ", ".join(input_names) or "none"
@@ -64,5 +67,5 @@ def _mismatch(
         f"{prompt} and {dataset} do not fit: {problem}. "
         f"Variables of the prompt: {wanted}. Input columns of the dataset: {given}.",
         path="map",
-        hint="Bind them with --map variable=column.",
+        hint=hint,
     )

@@ -19,7 +19,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -30,7 +30,7 @@ from app.bootstrap import Services
 from app.core.errors import ConfigurationError
 from app.core.hashing import JSON
 from app.core.permissions import Actor
-from app.schemas.datasets import DatasetVersionView, ExampleInput
+from app.schemas.datasets import MESSAGE_INPUT, DatasetVersionView, ExampleInput
 from workbench.workspace.tables import (
     Missing,
     Row,
@@ -40,10 +40,7 @@ from workbench.workspace.tables import (
     read_table,
 )
 
-__all__ = ["MESSAGE_INPUT", "ExampleColumns", "dataset_name", "import_file", "read_examples"]
-
-MESSAGE_INPUT: Final = "message"
-"""The input that holds the last user turn of a chat."""
+__all__ = ["ExampleColumns", "dataset_name", "import_file", "read_examples"]
 
 _OWN_FIELDS: Final = tuple(ExampleInput.model_fields)
 _ROLES: Final = ("system", "developer", "user", "assistant")
@@ -111,22 +108,41 @@ async def import_file(
     inputs: Sequence[str] = (),
     expected: str | None = None,
     key: str | None = None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> DatasetVersionView:
     """Return the dataset version that a file is, importing it if it is new.
 
-    Without a name, one is made from the file's.
+    Without a name, one is made from the file's. `note` is told when this makes a new version
+    of a dataset that was there, with how much differs.
     """
     columns = ExampleColumns(inputs=tuple(inputs), expected=expected, key=key)
     imported = await services.datasets.import_version(
         actor, name or dataset_name(path), read_examples(path, columns), source=path.name
     )
-    return imported.version
+    version, changes = imported.version, imported.changes
+    if changes is not None:
+        counts = zip(changes._fields, changes, strict=True)
+        told = ", ".join(f"{count:,} {what}" for what, count in counts if count)
+        note(
+            f"{version.reference} is a new version of {version.name}@{version.parent}: "
+            f"{told or 'the same examples in another order'}."
+        )
+    return version
 
 
 def dataset_name(path: Path) -> str:
-    """Return a dataset name made from a file's: `My Tickets.csv` gives `my-tickets`."""
+    """Return a dataset name made from a file's: `My Tickets.csv` gives `my-tickets`.
+
+    Raises `ConfigurationError` if the file's name has no letter a to z and no digit: every such
+    file would get the same name.
+    """
     plain = re.sub(r"[^a-z0-9._-]+", "-", path.stem.lower()).strip("._-")
-    return plain[:_NAME_LENGTH] or "data"
+    if not plain:
+        raise ConfigurationError(
+            f"No dataset name can be made from {path.name!r}: it has no letter a to z or digit.",
+            hint=f"Choose one: workbench datasets import {path} --name NAME",
+        )
+    return plain[:_NAME_LENGTH]
 
 
 def _is_own_form(values: Mapping[str, JSON]) -> bool:

@@ -15,7 +15,7 @@ from app.core.permissions import Actor
 from app.llm.errors import LLMError
 from app.llm.types import ModelTarget
 from app.schemas.datasets import DatasetVersionView
-from app.schemas.experiments import NewExperiment, RequestedVariant
+from app.schemas.experiments import NewExperiment, RequestedVariant, check_margin
 from app.schemas.models import ModelVersionView
 from app.schemas.prompts import PromptVersionView
 from workbench.scorers import parse_scorer
@@ -38,7 +38,6 @@ async def resolve_experiment(
     """Return the experiment to be created; `note` is told what was done by itself."""
     prompts = [await resolve_prompt(services, actor, text, note) for text in asked.prompts]
     models = [await _model(services, actor, text, note) for text in asked.models]
-    has_messages = await _has_messages(services, dataset)
     variants = tuple(
         RequestedVariant(
             prompt=prompt,
@@ -50,7 +49,6 @@ async def resolve_experiment(
                 dataset.reference,
                 dataset.input_names,
                 asked.map,
-                has_messages=has_messages,
             ),
         )
         for model in models
@@ -64,6 +62,9 @@ async def resolve_experiment(
         raise Invalid(
             f"plan.scorer is {primary!r}, which is not among the scorers.", path="plan.scorer"
         )
+    if scorers:
+        decisive = next((scorer for scorer in scorers if scorer.name == primary), scorers[0])
+        check_margin(asked.plan.margin, decisive.range)
     return NewExperiment(
         name=asked.name,
         dataset=dataset,
@@ -124,11 +125,6 @@ async def _pinned(services: Services, actor: Actor, model: ModelVersionView) -> 
     finally:
         await client.close()
     return (await services.models.record_report(actor, model, report)).version
-
-
-async def _has_messages(services: Services, dataset: DatasetVersionView) -> bool:
-    first = await services.datasets.examples(dataset.id, limit=1)
-    return bool(first and first[0].messages)
 
 
 def _check_mapping(asked: ExperimentFile, prompts: list[PromptVersionView]) -> None:

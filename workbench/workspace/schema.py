@@ -15,8 +15,9 @@ __all__ = ["prepare_schema"]
 async def prepare_schema(services: Services) -> str | None:
     """Bring an embedded SQLite database to the newest schema, after a backup copy.
 
-    Any other database is compared and refused if it is behind. Then the built-in prompts are
-    registered, if they are not. Returns a sentence about what was done, or None.
+    Any other database is compared and refused if it is behind, and so is a SQLite file of
+    another program. Then the built-in prompts are registered, if they are not. Returns a
+    sentence about what was done, or None.
     """
     note = await _bring_up_to_date(services.database)
     await register_builtin_prompts(services.prompts)
@@ -39,5 +40,19 @@ async def _bring_up_to_date(database: Database) -> str | None:
     copy = None
     if status.current is not None:
         copy = backup_sqlite(database)
+    else:
+        await _refuse_foreign(database)
     await upgrade(database)
     return None if copy is None else f"Database upgraded to {status.head}; backup in {copy.name}."
+
+
+async def _refuse_foreign(database: Database) -> None:
+    """Refuse a SQLite file that has tables and none of ours: another program's data."""
+    tables = await database.table_names()
+    if tables and "alembic_version" not in tables:
+        raise ConfigurationError(
+            f"The database {database.path} belongs to another program (it has the table "
+            f"{min(tables)!r} and no schema of the workbench): name another file in "
+            "WORKBENCH_DATABASE_URL.",
+            path="database_url",
+        )
