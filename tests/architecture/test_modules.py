@@ -23,6 +23,7 @@ _MAY_BE_IMPORTED_LATE = (
     "scipy",
     "uvloop",
     "workbench.runner.pipeline",  # numpy and scipy
+    "workbench.runner.preload",  # multiprocessing
 )
 
 

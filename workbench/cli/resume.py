@@ -14,7 +14,6 @@ from workbench.cli.execution import carry_out
 from workbench.cli.progress import ProgressMode
 from workbench.cli.run import parse_concurrency, print_outcome
 from workbench.runner.execute import ExecutionOptions
-from workbench.runner.processes import prepare_processes
 
 __all__ = ["ERROR_CLASSES", "app", "read_targets"]
 
@@ -73,8 +72,6 @@ async def resume(
         )
     retry_failed = retry_failed or bool(error)
     at_once = parse_concurrency(concurrency)
-    if processes > 1:
-        prepare_processes()
     async with open_workspace() as workspace:
         services = workspace.services
         reference = experiment or "latest"

@@ -29,7 +29,6 @@ from workbench.cli.execution import CarriedOut, carry_out
 from workbench.cli.progress import ProgressMode
 from workbench.reports.text import comparison_text, experiment_text
 from workbench.runner.execute import ExecutionOptions
-from workbench.runner.processes import prepare_processes
 from workbench.workspace.dataset_files import import_file
 from workbench.workspace.experiment_files import ExperimentFile, read_experiment_file
 from workbench.workspace.experiments import resolve_experiment
@@ -119,8 +118,6 @@ async def run(
     _check_count("--repetitions", repetitions, most=1000)
     check_margin(margin)
     options = ExecutionOptions(concurrency=parse_concurrency(concurrency))
-    if processes > 1:
-        prepare_processes()
     async with open_workspace() as workspace:
         chosen = None
         if data is not None:

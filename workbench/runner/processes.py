@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from typing import Any
@@ -26,13 +25,13 @@ from app.core.settings import Settings
 from app.schemas.experiments import ExperimentView
 from workbench.runner.execute import ExecutionOptions, execute
 from workbench.runner.executor import ExecutionReport, Executor, Progress
+from workbench.runner.preload import prepare_processes
 from workbench.runner.remaining import Shard
 
-__all__ = ["ProcessGroup", "prepare_processes"]
+__all__ = ["ProcessGroup"]
 
 _REPORT_S = 0.1
 _CANCEL_S = 5.0
-_PRELOADED = ("workbench.runner.processes", "app.llm.openai_provider", "uvloop")
 
 
 @dataclass(frozen=True)
@@ -43,16 +42,6 @@ class _Work:
     actor: Actor
     experiment: ExperimentView
     options: ExecutionOptions
-
-
-def prepare_processes() -> None:
-    """Start importing what children need, while the caller does something else.
-
-    A server process imports it once and forks each child from there; calling this again
-    does nothing.
-    """
-    forkserver.set_forkserver_preload(list(_PRELOADED))
-    forkserver.ensure_running()
 
 
 class ProcessGroup:
