@@ -17,6 +17,7 @@ from app.database.loss import DowngradeLoss, downgrade_loss
 from app.database.revisions import SchemaStatus, schema_status
 from app.database.schema import downgrade, upgrade
 from workbench.cli.context import FormatOption, command, err, open_workspace, out, print_json
+from workbench.workspace.schema import refuse_foreign
 
 __all__ = ["app"]
 
@@ -42,6 +43,8 @@ async def upgrade_() -> None:
             return
         if database.is_sqlite and before.current is not None:
             _say(f"Backup: {_copy_beside(database, 'backup')}")
+        elif database.is_sqlite:
+            await refuse_foreign(database)
         after = await upgrade(database)
         _say(f"Schema upgraded from {before.current or 'nothing'} to {after.current}.")
 

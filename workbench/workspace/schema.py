@@ -9,7 +9,7 @@ from app.database.backup import backup_sqlite
 from app.database.revisions import schema_status
 from app.services.builtin_prompts import register_builtin_prompts
 
-__all__ = ["prepare_schema"]
+__all__ = ["prepare_schema", "refuse_foreign"]
 
 
 async def prepare_schema(services: Services) -> str | None:
@@ -41,13 +41,13 @@ async def _bring_up_to_date(database: Database) -> str | None:
     if status.current is not None:
         copy = backup_sqlite(database)
     else:
-        await _refuse_foreign(database)
+        await refuse_foreign(database)
     await upgrade(database)
     return None if copy is None else f"Database upgraded to {status.head}; backup in {copy.name}."
 
 
-async def _refuse_foreign(database: Database) -> None:
-    """Refuse a SQLite file that has tables and none of ours: another program's data."""
+async def refuse_foreign(database: Database) -> None:
+    """Raise `ConfigurationError` for a SQLite file that has tables and none of ours."""
     tables = await database.table_names()
     if tables and "alembic_version" not in tables:
         raise ConfigurationError(

@@ -116,3 +116,17 @@ def test_the_database_of_another_program_is_left_as_it_is(line: CommandLine) -> 
     assert "belongs to another program (it has the table 'invoices'" in sentence(line)
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("invoices",)]
+
+
+def test_upgrading_refuses_a_database_of_another_program(tmp_path: Path) -> None:
+    (tmp_path / "workbench.yaml").write_text("workspace_version: 1\n")
+    path = tmp_path / "workbench.db"
+    foreign = sqlite3.connect(path)
+    foreign.execute("CREATE TABLE foo (a)")
+    foreign.commit()
+    foreign.close()
+    line = CommandLine(tmp_path)
+    line.run("db", "upgrade", code=2)
+    assert "another program" in line.last_error
+    with closing(sqlite3.connect(path)) as after:
+        assert after.execute("SELECT name FROM sqlite_master").fetchall() == [("foo",)]
