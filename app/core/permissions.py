@@ -27,6 +27,12 @@ class Permission(StrEnum):
     EXPERIMENT_READ = "experiment:read"
     EXPERIMENT_RUN = "experiment:run"
     SCORE_WRITE = "score:write"
+    REVIEW_WRITE = "review:write"
+    JUDGE_QUALIFY = "judge:qualify"
+    BUDGET_WRITE = "budget:write"
+    GATE_DECIDE = "gate:decide"
+    ALIAS_READ = "alias:read"
+    ALIAS_MOVE = "alias:move"
 
 
 class ActorKind(StrEnum):

@@ -16,7 +16,8 @@ __all__ = ["Experiment", "Job", "Run"]
 
 class Experiment(Base):
     """The question over one dataset version. `spec` is what was asked, whole; `plan` is the
-    analysis declared before the run."""
+    analysis declared before the run. `extends_id` is the experiment that this one carries on over
+    a newer dataset version (no foreign key, as SQLite could not drop the column again)."""
 
     __tablename__ = "experiment"
     __table_args__ = (
@@ -33,6 +34,7 @@ class Experiment(Base):
     plan: Mapped[dict[str, Any]] = mapped_column(JSON)
     repetitions: Mapped[int]
     example_limit: Mapped[int | None]
+    extends_id: Mapped[UUID | None]
     status: Mapped[str] = mapped_column(String(20))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     created_by: Mapped[str] = mapped_column(String(200))

@@ -22,6 +22,10 @@ class Generation(Base):
 
     A row that a model answered (completed, refused) never changes again; a failed cell may
     be reopened and then replaced, and counts in `reopened` how often that happened.
+
+    `request_hash` covers what decides the answer (`app.llm.request_identity`). A row with
+    `reused_from_id` is a stored answer used again: no call was made for it. That is no foreign
+    key because SQLite could not drop the column again; a generation is never deleted.
     """
 
     __tablename__ = "generation"
@@ -84,6 +88,8 @@ class Generation(Base):
     reported_fingerprint: Mapped[str | None] = mapped_column(String(200))
     attempt_count: Mapped[int]
     reopened: Mapped[int]
+    request_hash: Mapped[str | None] = mapped_column(String(71), index=True)
+    reused_from_id: Mapped[UUID | None]
     subject: Mapped[str | None] = mapped_column(String(200))
     request_id: Mapped[str | None] = mapped_column(String(64))
     trace_id: Mapped[str | None] = mapped_column(String(32))

@@ -234,6 +234,7 @@ def _view(row: Any, runs: Sequence[RunView]) -> ExperimentView:
         repetitions=experiment.repetitions,
         example_count=count,
         example_limit=experiment.example_limit,
+        extends_id=experiment.extends_id,
         status=experiment.status,
         runs=tuple(runs),
         created_at=experiment.created_at,

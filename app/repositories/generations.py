@@ -80,17 +80,19 @@ class GenerationRepository:
 
     async def totals(self, run_ids: Sequence[UUID]) -> dict[UUID, RunTotals]:
         """Return the sums of each run; a run without outcomes has empty ones."""
+        called = Generation.reused_from_id.is_(None)
         statement = (
             select(
                 Generation.run_id,
                 Generation.status,
                 Generation.error_code,
                 func.count(),
-                func.sum(Generation.input_tokens),
-                func.sum(Generation.output_tokens),
-                func.sum(Generation.cost),
-                func.sum(case((Generation.cost.is_(None), 1), else_=0)),
+                func.sum(case((called, Generation.input_tokens))),
+                func.sum(case((called, Generation.output_tokens))),
+                func.sum(case((called, Generation.cost))),
+                func.sum(case((and_(called, Generation.cost.is_(None)), 1), else_=0)),
                 func.sum(case((Generation.reopened > 0, 1), else_=0)),
+                func.sum(case((called, 0), else_=1)),
             )
             .where(Generation.run_id.in_(run_ids))
             .group_by(Generation.run_id, Generation.status, Generation.error_code)
@@ -198,7 +200,7 @@ def _generation_row(
     shared, usage = outcome.provenance, outcome.usage
     return {
         "id": outcome.id,
-        "purpose": "experiment",
+        "purpose": outcome.purpose,
         "origin": "imported" if shared.variant_id is None else "executed",
         "run_id": shared.run_id,
         "example_id": outcome.example_id,
@@ -228,6 +230,8 @@ def _generation_row(
         "reported_fingerprint": _label(outcome.reported_fingerprint),
         "attempt_count": outcome.attempt_count,
         "reopened": 0,
+        "request_hash": outcome.request_hash,
+        "reused_from_id": outcome.reused_from_id,
         "subject": None,
         "request_id": outcome.request_id,
         "trace_id": outcome.trace_id,
@@ -297,6 +301,7 @@ def _totals(rows: Sequence[Any]) -> RunTotals:
         cost=sum(costs, Decimal(0)) if costs else None,
         unpriced=sum(row[7] for row in rows),
         reopened=sum(row[8] for row in rows),
+        reused=sum(row[9] for row in rows),
     )
 
 

@@ -113,6 +113,7 @@ class ScoreRepository:
                 Generation.cost,
                 Generation.latency_ms,
                 Generation.reopened,
+                Generation.reused_from_id,
             )
             .join(Example, Example.id == Generation.example_id)
             .outerjoin(
@@ -132,6 +133,7 @@ class ScoreRepository:
                 latency_ms=row[7],
                 reopened=row[8] > 0,
                 answered=row[2] in _ANSWERED,
+                reused=row[9] is not None,
             )
             for row in await self._session.execute(statement)
         ]

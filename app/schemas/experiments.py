@@ -16,18 +16,43 @@ from app.schemas.prompts import PromptVersionView
 
 __all__ = [
     "ExperimentView",
+    "GateException",
+    "GuardMetric",
     "JobView",
     "NewExperiment",
     "Plan",
     "RequestedVariant",
     "RunCounts",
     "RunView",
+    "SafetyMetric",
     "check_margin",
 ]
+
+GateException = Literal["simulated", "imported", "draft", "floating", "unauthenticated"]
+"""What keeps a gate decision from binding a promotion unless the plan allows it by name."""
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class GuardMetric(_Strict):
+    """A second metric that must not be worse than its own margin.
+
+    `metric` is a declared scorer (margin in its unit), or `cost` or `latency` (margin as a share
+    of the baseline's mean: 0.1 is a tenth more), or `latency_p95` (margin in milliseconds).
+    """
+
+    metric: str = Field(min_length=1, max_length=100)
+    margin: float = Field(gt=0, allow_inf_nan=False)
+
+
+class SafetyMetric(_Strict):
+    """A scorer that every output must pass. `limit` is the highest acceptable share of failures:
+    the one-sided 95 % upper bound (Clopper-Pearson) must not exceed it."""
+
+    scorer: str = Field(min_length=1, max_length=100)
+    limit: float = Field(gt=0, lt=1)
 
 
 class Plan(_Strict):
@@ -38,6 +63,24 @@ class Plan(_Strict):
 
     scorer: str | None = Field(default=None, description="the primary scorer; None: the first")
     margin: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    goal: Literal["non_inferiority", "superiority"] = Field(
+        default="non_inferiority", description="what a candidate has to show to pass the gate"
+    )
+    mode: Literal["fixed", "sequential"] = Field(
+        default="fixed",
+        description="fixed: one look at the end; sequential: anytime-valid bounds, stops early",
+    )
+    n: int | None = Field(
+        default=None, ge=1, description="planned examples; None: all in use; sequential: at most"
+    )
+    guards: tuple[GuardMetric, ...] = Field(default=(), max_length=50)
+    safety: tuple[SafetyMetric, ...] = Field(default=(), max_length=50)
+    allow: tuple[GateException, ...] = Field(
+        default=(), description="exceptions under which the gate still binds a promotion"
+    )
+    seed: int = Field(
+        default=0, ge=0, lt=2**63, description="of the order of examples in a sequential plan"
+    )
 
 
 def check_margin(margin: float | None, bounds: tuple[float, float] | None = None) -> None:
@@ -76,6 +119,31 @@ class RequestedVariant(_Strict):
     binding: dict[str, str] = Field(default_factory=dict)
 
 
+class RunView(_Strict):
+    """One run with what it ran and how far it is."""
+
+    id: UUID
+    name: str
+    origin: Literal["executed", "imported"]
+    experiment_id: UUID | None
+    experiment_number: int | None
+    position: int | None
+    dataset_version_id: UUID
+    dataset: str
+    variant_id: UUID | None
+    prompt: str | None
+    model: str | None
+    provider: str | None
+    source: str
+    created_at: datetime
+    created_by: str
+
+    @property
+    def simulated(self) -> bool:
+        """Whether no real model answered; said wherever results are shown."""
+        return self.provider == "simulated"
+
+
 class NewExperiment(_Strict):
     """A question to be answered: every variant over the dataset version."""
 
@@ -86,7 +154,13 @@ class NewExperiment(_Strict):
     example_limit: int | None = Field(default=None, ge=1)
     scorers: tuple[dict[str, Any], ...] = ()
     baseline: int = Field(default=0, ge=0, description="index into variants")
+    baseline_run: RunView | None = Field(
+        default=None, description="a stored run to compare with instead of one of the variants"
+    )
     plan: Plan = Field(default_factory=Plan)
+    extends: UUID | None = Field(
+        default=None, description="the experiment that this carries on over a newer version"
+    )
 
 
 class RunCounts(_Strict):
@@ -113,31 +187,6 @@ class RunCounts(_Strict):
         )
 
 
-class RunView(_Strict):
-    """One run with what it ran and how far it is."""
-
-    id: UUID
-    name: str
-    origin: Literal["executed", "imported"]
-    experiment_id: UUID | None
-    experiment_number: int | None
-    position: int | None
-    dataset_version_id: UUID
-    dataset: str
-    variant_id: UUID | None
-    prompt: str | None
-    model: str | None
-    provider: str | None
-    source: str
-    created_at: datetime
-    created_by: str
-
-    @property
-    def simulated(self) -> bool:
-        """Whether no real model answered; said wherever results are shown."""
-        return self.provider == "simulated"
-
-
 class ExperimentView(_Strict):
     """One experiment; its runs in the order of the specification."""
 
@@ -151,6 +200,7 @@ class ExperimentView(_Strict):
     repetitions: int
     example_count: int = Field(description="examples in use: the version's, or the limit")
     example_limit: int | None
+    extends_id: UUID | None = None
     status: Literal["open", "completed", "cancelled"]
     runs: tuple[RunView, ...]
     created_at: datetime

@@ -16,6 +16,7 @@ from app.llm.types import AttemptRecord, Usage
 __all__ = [
     "AttemptOutcome",
     "AttemptView",
+    "GenerationPurpose",
     "GenerationStatus",
     "GenerationView",
     "ImportedOutput",
@@ -27,13 +28,17 @@ __all__ = [
 GenerationStatus = Literal[
     "started", "completed", "failed", "refused", "incomplete", "cancelled", "abandoned"
 ]
+GenerationPurpose = Literal["experiment", "judge", "chat"]
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What every generation of one run shares; all None for outputs made elsewhere."""
+    """What every generation of one run shares; all None for outputs made elsewhere.
 
-    run_id: UUID
+    A judge's generation belongs to no run: `judgement` says what was judged.
+    """
+
+    run_id: UUID | None
     variant_id: UUID | None = None
     prompt_version_id: UUID | None = None
     model_version_id: UUID | None = None
@@ -45,11 +50,16 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one cell; written once as one `generation` row with its texts."""
+    """What came of one cell, or of one question to a judge; written once as one `generation`
+    row with its texts.
+
+    `reused_from_id` is the stored generation whose answer this is: facts and texts are copied
+    from it and no call was made.
+    """
 
     id: UUID
     provenance: Provenance
-    example_id: UUID
+    example_id: UUID | None
     repetition: int
     status: GenerationStatus
     usage: Usage
@@ -68,6 +78,9 @@ class Outcome:
     reported_fingerprint: str | None = None
     request_id: str | None = None
     trace_id: str | None = None
+    purpose: GenerationPurpose = "experiment"
+    request_hash: str | None = None
+    reused_from_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +109,7 @@ class RunTotals:
     """Sums over the stored outcomes of one run.
 
     Tokens and money are None when none is known; `unpriced` counts outcomes without a cost.
+    Answers that were used again cost nothing here: `reused` counts them, the sums leave them out.
     """
 
     by_status: dict[str, int] = field(default_factory=dict)
@@ -105,6 +119,7 @@ class RunTotals:
     cost: Decimal | None = None
     unpriced: int = 0
     reopened: int = 0
+    reused: int = 0
 
 
 class _View(BaseModel):
@@ -164,6 +179,8 @@ class GenerationView(_View):
     reported_fingerprint: str | None
     attempt_count: int
     reopened: int
+    request_hash: str | None
+    reused_from_id: UUID | None
     trace_id: str | None
     started_at: datetime
     finished_at: datetime | None

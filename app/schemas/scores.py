@@ -79,7 +79,8 @@ class ScoreSummary:
 class ScoredCell:
     """One cell of a run as an analysis needs it. `status` is the generation's unless it is
     completed, else the score's (`missing` if it was not scored yet). `answered` says that a
-    model answered or refused, so that its latency is an answer's."""
+    model answered or refused, so that its latency is an answer's; `reused` that the answer was
+    given to an earlier run, so that its latency says nothing of this one."""
 
     key: str
     repetition: int
@@ -90,6 +91,7 @@ class ScoredCell:
     latency_ms: float | None
     reopened: bool
     answered: bool
+    reused: bool = False
 
 
 class ScoreView(BaseModel):

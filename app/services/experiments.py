@@ -68,7 +68,7 @@ class ExperimentService:
         Raises `UnfinishedExperiment` if the same specification is open, unless `again`.
         """
         require(actor, Permission.EXPERIMENT_RUN)
-        if new.baseline >= len(new.variants):
+        if new.baseline_run is None and new.baseline >= len(new.variants):
             raise Invalid("The baseline must be one of the variants.", path="baseline")
         spec = _spec(new)
         spec_hash = content_hash(spec)
@@ -108,9 +108,10 @@ class ExperimentService:
                     "dataset_version_id": new.dataset.id,
                     "spec": spec,
                     "spec_hash": spec_hash,
-                    "plan": new.plan.model_dump(),
+                    "plan": new.plan.model_dump(mode="json"),
                     "repetitions": new.repetitions,
                     "example_limit": new.example_limit,
+                    "extends_id": new.extends,
                     "status": "open",
                     "created_at": now,
                     "created_by": str(actor),
@@ -312,8 +313,12 @@ class ExperimentService:
 
 
 def _spec(new: NewExperiment) -> dict[str, JSON]:
-    """Return the whole question, with everything it names resolved: this is what is hashed."""
-    return {
+    """Return the whole question, with everything it names resolved: this is what is hashed.
+
+    What was not asked for is absent, so that a new kind of question leaves the hashes of all
+    others as they are.
+    """
+    spec: dict[str, JSON] = {
         "dataset": new.dataset.reference,
         "dataset_hash": new.dataset.content_hash,
         "variants": [
@@ -330,8 +335,17 @@ def _spec(new: NewExperiment) -> dict[str, JSON]:
         "limit": new.example_limit,
         "scorers": [dict(scorer) for scorer in new.scorers],
         "baseline": new.baseline,
-        "plan": new.plan.model_dump(),
+        "plan": {
+            "scorer": new.plan.scorer,
+            "margin": new.plan.margin,
+            **new.plan.model_dump(mode="json", exclude_defaults=True),
+        },
     }
+    if new.baseline_run is not None:
+        spec["baseline_run"] = {"id": str(new.baseline_run.id), "name": new.baseline_run.name}
+    if new.extends is not None:
+        spec["extends"] = str(new.extends)
+    return spec
 
 
 def _run_names(number: int, variants: Sequence[RequestedVariant]) -> list[str]:

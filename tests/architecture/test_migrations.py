@@ -23,10 +23,14 @@ VERSIONS = REPOSITORY / "migrations" / "versions"
 LANDED = {
     "0001_foundation.py": "5d3bf635e4e722821def75212952702a092eaf6c2093c178b92dbf454c177c12",
     "0002_append_only.py": "92225b42d2074a550d036735febff7cb82f3399388cfe853ec278f4a068d5076",
+    "0003_evaluation.py": "db1545437d6a2d73a729976f29931c5efef15fd2fe921e2aee7d86773a69bc3e",
 }
 
 # Tables whose rows may change, and what of them does. Every other table is guarded by triggers.
 MAY_CHANGE = {
+    "alias": "nothing; a name that its deployments stand under",
+    "budget": "its amount, when somebody raises it",
+    "budget_lease": "what was spent of it, once, when it is settled",
     "dataset": "nothing; a name that its versions stand under",
     "experiment": "its status",
     "job": "its status, as the work goes on",

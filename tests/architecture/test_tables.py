@@ -52,7 +52,7 @@ def badly_named(table: Table) -> Iterator[str]:
     for name in (table.name, *(column.name for column in table.columns)):
         if not _SNAKE_CASE.fullmatch(name):
             yield f"{table.name}: {name} is not in snake_case"
-    if table.name.endswith("s") and not table.name.endswith(("ss", "us")):
+    if table.name.endswith("s") and not table.name.endswith(("ss", "us", "alias")):
         yield f"{table.name} is a plural"
 
 

@@ -54,6 +54,10 @@ class ExitCode(IntEnum):
     USAGE = 2
     CELLS_FAILED = 3
     STOPPED = 4
+    WORSE = 10
+    NOT_PROVEN = 11
+    INCOMPARABLE = 12
+    BLOCKED = 13
 
 
 @dataclass(frozen=True)

@@ -122,9 +122,10 @@ def _amounts(cells: Sides, name: str, quantiles: Sequence[float] = ()) -> Amount
 
 
 def _amount(cell: ScoredCell, name: str) -> float:
-    """Return a cost, or the latency of an answer: a failed call's says nothing of the model."""
+    """Return a cost, or the latency of an answer: that of a failed call says nothing of the
+    model, that of an answer used again nothing of this run."""
     value = getattr(cell, name)
-    known = value is not None and (cell.answered or name == "cost")
+    known = value is not None and (name == "cost" or (cell.answered and not cell.reused))
     return float(value) if known else np.nan
 
 
