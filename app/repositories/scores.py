@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, func, select
+from sqlalchemy import BigInteger, Float, and_, case, cast, func, select, type_coerce
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.core.ids import new_id
 from app.database import AsyncSession
-from app.models import Content, Example, Generation, Score, Scorer
+from app.database.base import MONEY_QUANTUM
+from app.models import Content, Example, Generation, JudgeQualification, Review, Score, Scorer
 from app.repositories.content import ContentRepository, content_row, decode_body
 from app.schemas.scores import (
+    CellColumns,
+    HumanScore,
+    JudgeCheck,
     NewScore,
     ScorableGeneration,
     ScoredCell,
@@ -26,6 +31,7 @@ from app.schemas.scores import (
 __all__ = ["ScoreRepository"]
 
 _ANSWERED = ("completed", "refused")
+_SAMPLE = 50
 
 
 class ScoreRepository:
@@ -60,6 +66,23 @@ class ScoreRepository:
         )
         return [_scorer(row) for row in (await self._session.execute(statement)).scalars()]
 
+    async def scorers_of_both(self, run_ids: tuple[UUID, UUID]) -> list[ScorerView]:
+        """Return the scorers that have seen some of the first answers of either run.
+
+        A scorer goes over a whole run, so a few answers tell, and looking at them takes no time.
+        """
+        seen = []
+        for run_id in run_ids:
+            some = (
+                select(Generation.id)
+                .where(Generation.run_id == run_id, Generation.status == "completed")
+                .limit(_SAMPLE)
+            )
+            by_run = select(Score.scorer_id).where(Score.generation_id.in_(some))
+            seen.append(Scorer.id.in_(by_run))
+        statement = select(Scorer).where(*seen).order_by(Scorer.created_at, Scorer.id)
+        return [_scorer(row) for row in (await self._session.execute(statement)).scalars()]
+
     async def scorable(
         self, run_id: UUID, scorer_id: UUID, *, after: UUID | None, limit: int
     ) -> list[ScorableGeneration]:
@@ -69,7 +92,18 @@ class ScoreRepository:
         )
         output, example = Content.__table__.alias("output"), Content.__table__.alias("body")
         statement = (
-            select(Generation.id, Example.key, output.c.body, example.c.body)
+            select(
+                Generation.id,
+                Example.key,
+                output.c.body,
+                example.c.body,
+                Generation.latency_ms,
+                Generation.cost,
+                Generation.input_tokens,
+                Generation.output_tokens,
+                Generation.finish_reason,
+                Generation.reused_from_id,
+            )
             .join(Example, Example.id == Generation.example_id)
             .join(output, output.c.id == Generation.output_content_id)
             .join(example, example.c.id == Example.content_id)
@@ -80,7 +114,18 @@ class ScoreRepository:
         if after is not None:
             statement = statement.where(Generation.id > after)
         return [
-            ScorableGeneration(row[0], row[1], decode_body(row[2]), decode_body(row[3]))
+            ScorableGeneration(
+                row[0],
+                row[1],
+                decode_body(row[2]),
+                decode_body(row[3]),
+                latency_ms=row[4],
+                cost=row[5],
+                input_tokens=row[6],
+                output_tokens=row[7],
+                finish_reason=row[8],
+                reused=row[9] is not None,
+            )
             for row in await self._session.execute(statement)
             if row[2] is not None and row[3] is not None
         ]
@@ -138,6 +183,76 @@ class ScoreRepository:
             for row in await self._session.execute(statement)
         ]
 
+    async def columns(self, run_id: UUID, scorer_id: UUID) -> CellColumns:
+        """Return every stored cell of a run with its score under one scorer, by columns."""
+        sqlite_money = self._session.get_bind().dialect.name == "sqlite"
+        # As a number and not as the exact decimal, which takes longer to make than to read.
+        cost = type_coerce(Generation.cost, BigInteger) if sqlite_money else Generation.cost
+        measured = and_(Generation.status.in_(_ANSWERED), Generation.reused_from_id.is_(None))
+        statement = (
+            select(
+                Example.key,
+                Generation.repetition,
+                case(
+                    (Generation.status != "completed", Generation.status),
+                    else_=func.coalesce(Score.status, "missing"),
+                ),
+                Score.value,
+                Example.cluster,
+                cast(cost, Float),
+                case((measured, Generation.latency_ms)),
+                Generation.reopened > 0,
+                Generation.reused_from_id.is_not(None),
+            )
+            .select_from(Generation)
+            .join(Example, Example.id == Generation.example_id)
+            .outerjoin(
+                Score, (Score.generation_id == Generation.id) & (Score.scorer_id == scorer_id)
+            )
+            .where(Generation.run_id == run_id)
+            .order_by(Example.key, Generation.repetition)
+        )
+        # Past the session: rows of plain columns need nothing of its bookkeeping.
+        rows = (await (await self._session.connection()).execute(statement)).all()
+        columns: list[Sequence[Any]] = [list(map(itemgetter(i), rows)) for i in range(9)]
+        if sqlite_money:
+            scale = float(1 / MONEY_QUANTUM)
+            columns[5] = [None if cost is None else cost / scale for cost in columns[5]]
+        return CellColumns(*columns)
+
+    async def judge_check(self, scorer_id: UUID) -> JudgeCheck | None:
+        """Return the newest check of exactly this judge; None if it never was."""
+        statement = (
+            select(JudgeQualification)
+            .where(JudgeQualification.scorer_id == scorer_id)
+            .order_by(JudgeQualification.created_at.desc(), JudgeQualification.id.desc())
+            .limit(1)
+        )
+        row = (await self._session.execute(statement)).scalar_one_or_none()
+        return None if row is None else JudgeCheck(row.qualified, row.label_count, row.result)
+
+    async def human_scores(self, run_id: UUID, criterion: str) -> list[HumanScore]:
+        """Return people's numeric reviews of a run under a criterion, by key and repetition."""
+        statement = (
+            select(Example.key, Generation.repetition, Review.reviewer, Review.value)
+            .join(Generation, Generation.id == Review.generation_id)
+            .join(Example, Example.id == Generation.example_id)
+            .where(
+                Generation.run_id == run_id,
+                Review.criterion == criterion,
+                Review.value.is_not(None),
+            )
+            .order_by(Example.key, Generation.repetition, Review.created_at, Review.id)
+        )
+        latest: dict[tuple[str, int], dict[str, float]] = {}
+        for key, repetition, reviewer, value in await self._session.execute(statement):
+            if value is not None:
+                latest.setdefault((key, repetition), {})[reviewer] = value
+        return [
+            HumanScore(key, repetition, sum(given.values()) / len(given))
+            for (key, repetition), given in latest.items()
+        ]
+
     async def summary(self, run_id: UUID, scorer_id: UUID) -> ScoreSummary:
         """Return a run's scores under one scorer, summed up."""
         status = case(
@@ -163,28 +278,31 @@ class ScoreRepository:
             n_correct=None if scored is None or scored[4] else int(scored[3]),
         )
 
-    async def of_generation(self, generation_id: UUID) -> list[ScoreView]:
-        """Return the scores of one generation with their explanations."""
+    async def of_generations(self, generation_ids: Sequence[UUID]) -> dict[UUID, list[ScoreView]]:
+        """Return the scores of each generation with their explanations, oldest first."""
         statement = (
             select(Score, Scorer.name, Scorer.version, Content.body)
             .join(Scorer, Scorer.id == Score.scorer_id)
             .outerjoin(Content, Content.id == Score.explanation_content_id)
-            .where(Score.generation_id == generation_id)
+            .where(Score.generation_id.in_(generation_ids))
             .order_by(Score.created_at)
         )
-        return [
-            ScoreView(
-                scorer=row[1],
-                version=row[2],
-                status=row[0].status,
-                value=row[0].value,
-                passed=row[0].passed,
-                label=row[0].label,
-                reason=row[0].reason,
-                explanation=None if row[3] is None else decode_body(row[3]),
+        found: dict[UUID, list[ScoreView]] = {generation: [] for generation in generation_ids}
+        for row in await self._session.execute(statement):
+            found[row[0].generation_id].append(
+                ScoreView(
+                    scorer_id=row[0].scorer_id,
+                    scorer=row[1],
+                    version=row[2],
+                    status=row[0].status,
+                    value=row[0].value,
+                    passed=row[0].passed,
+                    label=row[0].label,
+                    reason=row[0].reason,
+                    explanation=None if row[3] is None else decode_body(row[3]),
+                )
             )
-            for row in await self._session.execute(statement)
-        ]
+        return found
 
 
 def _row(

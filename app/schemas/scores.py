@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -11,8 +12,12 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 __all__ = [
+    "CellColumns",
+    "HumanScore",
+    "JudgeCheck",
     "NewScore",
     "ScorableGeneration",
+    "ScoreStatus",
     "ScoreSummary",
     "ScoreView",
     "ScoredCell",
@@ -43,6 +48,12 @@ class ScorableGeneration:
     key: str
     output: Any
     example: dict[str, Any]
+    latency_ms: float | None = None
+    cost: Decimal | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    finish_reason: str | None = None
+    reused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +105,51 @@ class ScoredCell:
     reused: bool = False
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CellColumns:
+    """All cells of a run as `ScoredCell` has them, column by column, by key and repetition.
+
+    For an analysis of very many cells. Costs are US dollars as floats. A latency is None where
+    it says nothing of the model in this run: of a failed call, and of an answer used again.
+    """
+
+    keys: Sequence[str]
+    repetitions: Sequence[int]
+    statuses: Sequence[str]
+    values: Sequence[float | None]
+    clusters: Sequence[str | None]
+    costs: Sequence[float | None]
+    latencies_ms: Sequence[float | None]
+    reopened: Sequence[bool]
+    reused: Sequence[bool]
+
+
+@dataclass(frozen=True, slots=True)
+class HumanScore:
+    """What people gave one cell under one criterion: the mean over the reviewers, each with
+    their latest value."""
+
+    key: str
+    repetition: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeCheck:
+    """The newest check of a judge against people: whether it may decide, on how many of their
+    labels that rests, and the findings as they were stored."""
+
+    qualified: bool
+    label_count: int
+    result: dict[str, Any]
+
+
 class ScoreView(BaseModel):
     """One score as it is shown."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    scorer_id: UUID
     scorer: str
     version: int
     status: ScoreStatus

@@ -13,6 +13,9 @@ from app.core.permissions import Actor, Permission, require
 from app.database import Database
 from app.repositories.scores import ScoreRepository
 from app.schemas.scores import (
+    CellColumns,
+    HumanScore,
+    JudgeCheck,
     NewScore,
     ScorableGeneration,
     ScoredCell,
@@ -54,6 +57,14 @@ class ScoreService:
         async with self._database.read_session() as session:
             return await ScoreRepository(session).scorers_of(run_id)
 
+    async def scorers_of_both(self, run_ids: tuple[UUID, UUID]) -> list[ScorerView]:
+        """Return the scorers that both runs were scored with, in the order of their first use.
+
+        Looks at a few answers only: cheap for very long runs.
+        """
+        async with self._database.read_session() as session:
+            return await ScoreRepository(session).scorers_of_both(run_ids)
+
     async def scorable(
         self, run_id: UUID, scorer_id: UUID, *, after: UUID | None = None, limit: int = 1000
     ) -> list[ScorableGeneration]:
@@ -75,6 +86,21 @@ class ScoreService:
         async with self._database.read_session() as session:
             return await ScoreRepository(session).cells(run_id, scorer_id)
 
+    async def columns(self, run_id: UUID, scorer_id: UUID) -> CellColumns:
+        """Return every stored cell of a run with its score, column by column."""
+        async with self._database.read_session() as session:
+            return await ScoreRepository(session).columns(run_id, scorer_id)
+
+    async def judge_check(self, scorer_id: UUID) -> JudgeCheck | None:
+        """Return the newest check of a judge against people; None if it never was checked."""
+        async with self._database.read_session() as session:
+            return await ScoreRepository(session).judge_check(scorer_id)
+
+    async def human_scores(self, run_id: UUID, criterion: str) -> list[HumanScore]:
+        """Return what people gave the cells of a run under a criterion, as numbers."""
+        async with self._database.read_session() as session:
+            return await ScoreRepository(session).human_scores(run_id, criterion)
+
     async def summary(self, run_id: UUID, scorer_id: UUID) -> ScoreSummary:
         """Return a run's scores under one scorer, summed up by the database."""
         async with self._database.read_session() as session:
@@ -82,5 +108,9 @@ class ScoreService:
 
     async def of_generation(self, generation_id: UUID) -> list[ScoreView]:
         """Return the scores of one generation."""
+        return (await self.of_generations([generation_id]))[generation_id]
+
+    async def of_generations(self, generation_ids: Sequence[UUID]) -> dict[UUID, list[ScoreView]]:
+        """Return the scores of each of up to a thousand generations, oldest first."""
         async with self._database.read_session() as session:
-            return await ScoreRepository(session).of_generation(generation_id)
+            return await ScoreRepository(session).of_generations(generation_ids)

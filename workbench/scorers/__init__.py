@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from workbench.scorers._options import OptionDescription
 from workbench.scorers.interface import (
+    AnyScorer,
     Direction,
     ReasonCode,
     Scorer,
@@ -17,12 +18,15 @@ from workbench.scorers.interface import (
 from workbench.scorers.registry import (
     SCORERS,
     ScorerDescription,
+    describe_judges,
     describe_scorers,
+    parse_rule,
     parse_scorer,
 )
 
 __all__ = [
     "SCORERS",
+    "AnyScorer",
     "Direction",
     "OptionDescription",
     "ReasonCode",
@@ -33,7 +37,9 @@ __all__ = [
     "ScorerConfigError",
     "ScorerDescription",
     "ScoringInput",
+    "describe_judges",
     "describe_scorers",
+    "parse_rule",
     "parse_scorer",
     "run_scorer",
 ]

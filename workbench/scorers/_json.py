@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from itertools import islice
 from typing import Final, NoReturn, TypeAlias
 
 from app.core.hashing import JSON
@@ -23,6 +24,8 @@ FieldPath: TypeAlias = tuple[str | int, ...]
 """Steps from the root: a name enters an object, a number (from 0) an array."""
 
 _FENCE: Final = "```"
+_OPENING: Final = re.compile(r"[\[{]")
+_MAX_OPENINGS: Final = 200
 _STEP: Final = re.compile(
     r"""
     (?: (?P<dot>\.)? (?P<name>[^.\[\]"]+) )   # a.b
@@ -38,20 +41,43 @@ class NotJSON(ValueError):
     """The text is not one JSON value; the message says why in a few words."""
 
 
-def read_json(text: str, *, allow_fence: bool = False) -> JSON:
+def read_json(text: str, *, allow_fence: bool = False, anywhere: bool = False) -> JSON:
     """Return the JSON value that the text consists of.
 
     With `allow_fence`, a text that is no JSON may hold it in its only ``` block, with prose
-    around it. Refused with `NotJSON` are, besides what is malformed, NaN and infinity, lone
-    surrogates, nesting deeper than the interpreter follows and integers beyond 4,300 digits.
+    around it; with `anywhere`, the first object or array in the text will do. Refused with
+    `NotJSON` are, besides what is malformed, NaN and infinity, lone surrogates, nesting deeper
+    than the interpreter follows and integers beyond 4,300 digits.
     """
     try:
         return _parse(text)
     except NotJSON:
         body = _fenced(text) if allow_fence else None
-        if body is None:
+        if body is None and not anywhere:
             raise
-    return _parse(body)
+    if body is not None:
+        try:
+            return _parse(body)
+        except NotJSON:
+            if not anywhere:
+                raise
+    return _first_json(text)
+
+
+def _first_json(text: str) -> JSON:
+    """Return the first JSON object or array that stands anywhere in the text.
+
+    Raises `NotJSON` if there is none among the first 200 places where one could begin, a
+    bound that keeps hostile text (`[[[[…`) cheap.
+    """
+    decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+    for place in islice(_OPENING.finditer(text), _MAX_OPENINGS):
+        try:
+            _, end = decoder.raw_decode(text, place.start())
+            return _parse(text[place.start() : end])
+        except (ValueError, RecursionError):
+            continue
+    raise NotJSON("no JSON object or array in it")
 
 
 def _parse(text: str) -> JSON:

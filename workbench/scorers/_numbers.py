@@ -16,7 +16,7 @@ import re
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from typing import Final
 
-__all__ = ["first_number", "last_number", "shown_number", "subtract"]
+__all__ = ["first_number", "last_number", "multiply", "shown_number", "subtract"]
 
 # Precise enough for any numbers that occur in practice, short enough to stay cheap; no traps
 # and the widest exponents, so that a megabyte of digits is a number like any other.
@@ -71,6 +71,11 @@ def last_number(text: str) -> Decimal | None:
 def subtract(left: Decimal, right: Decimal) -> Decimal:
     """Return the difference, exact up to 1,000 digits."""
     return _ARITHMETIC.subtract(left, right)
+
+
+def multiply(left: Decimal, right: Decimal) -> Decimal:
+    """Return the product, exact up to 1,000 digits."""
+    return _ARITHMETIC.multiply(left, right)
 
 
 def shown_number(number: Decimal) -> str:

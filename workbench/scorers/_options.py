@@ -6,7 +6,9 @@ In the text form `option=value,option=value`
   that `pattern=^\\d{1,3}$` needs no quoting;
 - a value in double quotes is read as a JSON string, for texts in which `,word=` occurs;
 - a value that is no text is written as in JSON (`true`, `0.5`, `{"type": "object"}`), and a
-  list may be separated by commas alone (`paths=queue,priority`).
+  list may be separated by commas alone (`paths=queue,priority`);
+- an option that is itself a scorer is its text (`scorer=contains:text=sorry`), in double quotes
+  if it has several options, or its mapping as JSON.
 """
 
 from __future__ import annotations
@@ -16,9 +18,10 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias, get_args, get_origin
+from typing import Annotated, Final, Literal, TypeAlias, get_args, get_origin
 
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
+from pydantic.fields import FieldInfo
 
 from app.core.hashing import JSON
 from workbench.scorers._text import quoted, shortened
@@ -26,25 +29,52 @@ from workbench.scorers.interface import ScorerConfig, ScorerConfigError
 
 __all__ = [
     "OptionDescription",
+    "OptionKind",
+    "ScorerSpec",
     "build_config",
+    "check_option",
     "described_options",
     "listed",
     "nearest",
+    "option_kinds",
     "options_from_text",
 ]
 
-OptionKind: TypeAlias = Literal["text", "number", "true or false", "list of texts", "JSON"]
+OptionKind: TypeAlias = Literal[
+    "text",
+    "number",
+    "whole number",
+    "true or false",
+    "list of texts",
+    "list of numbers",
+    "JSON",
+    "scorer",
+    "list of scorers",
+]
 """What a value of the option is, in the words of error messages and documentation."""
+
+ScorerSpec: TypeAlias = str | dict[str, JsonValue]
+"""A scorer as a person names it, where it is the option of another one."""
 
 _OPTION: Final = re.compile(r"\s*([A-Za-z_]\w*)\s*=")
 _NEXT_OPTION: Final = re.compile(r",(?=\s*[A-Za-z_]\w*\s*=)")
 _JSON_OPENINGS: Final = ('"', "{", "[")
+# Kinds whose values stand as they are, unless they begin like the JSON that could be meant.
+_TEXTUAL: Final[Mapping[OptionKind, tuple[str, ...]]] = {"text": ('"',), "scorer": ('"', "{")}
 _KINDS: Final[Mapping[object, OptionKind]] = {
     str: "text",
+    Literal: "text",
     float: "number",
+    int: "whole number",
     bool: "true or false",
-    tuple: "list of texts",
+    ScorerSpec: "scorer",
     dict: "JSON",
+    list: "JSON",
+}
+_LISTS: Final[Mapping[OptionKind, OptionKind]] = {
+    "text": "list of texts",
+    "number": "list of numbers",
+    "scorer": "list of scorers",
 }
 
 
@@ -66,15 +96,23 @@ def described_options(config_type: type[ScorerConfig]) -> tuple[OptionDescriptio
             name=name,
             kind=_kind(info.annotation),
             default=list(info.default) if isinstance(info.default, tuple) else info.default,
-            description=" ".join((info.description or "").split()),
+            description=_description(config_type, name),
         )
         for name, info in config_type.__pydantic_fields__.items()
     )
 
 
-def options_from_text(scorer: str, config_type: type[ScorerConfig], text: str) -> dict[str, JSON]:
+def _description(config_type: type[ScorerConfig], name: str) -> str:
+    """Return the text below a field; pydantic knows it only in the class that declares it."""
+    for owner in config_type.__mro__:
+        fields: Mapping[str, FieldInfo] = vars(owner).get("__pydantic_fields__", {})
+        if name in fields and fields[name].description:
+            return " ".join(str(fields[name].description).split())
+    return ""
+
+
+def options_from_text(scorer: str, kinds: Mapping[str, OptionKind], text: str) -> dict[str, JSON]:
     """Read `option=value,option=value`; raises `ScorerConfigError` with a sentence."""
-    kinds = _kinds(config_type)
     options: dict[str, JSON] = {}
     rest = text
     while rest.strip():
@@ -85,7 +123,7 @@ def options_from_text(scorer: str, config_type: type[ScorerConfig], text: str) -
                 f"Options: {listed(kinds)}."
             )
         option = match[1]
-        _check_known(scorer, option, kinds)
+        check_option(scorer, option, kinds)
         if option in options:
             raise ScorerConfigError(f"{scorer}: option {option} is given twice.", path=option)
         raw, rest = _split_value(rest[match.end() :])
@@ -97,9 +135,9 @@ def build_config(
     scorer: str, config_type: type[ScorerConfig], options: Mapping[str, JSON]
 ) -> ScorerConfig:
     """Check the options and return them; raises `ScorerConfigError` with a sentence."""
-    kinds = _kinds(config_type)
+    kinds = option_kinds(config_type)
     for option in options:
-        _check_known(scorer, option, kinds)
+        check_option(scorer, option, kinds)
     try:
         return config_type(**options)
     except ValidationError as error:
@@ -123,7 +161,8 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(names) or "none"
 
 
-def _check_known(scorer: str, option: str, known: Iterable[str]) -> None:
+def check_option(scorer: str, option: str, known: Iterable[str]) -> None:
+    """Raise `ScorerConfigError` for an option that the scorer does not have."""
     if option not in known:
         raise ScorerConfigError(
             f"{scorer} has no option {option!r}{nearest(option, known)} Options: {listed(known)}.",
@@ -149,9 +188,10 @@ def _split_value(text: str) -> tuple[str, str]:
 def _typed(raw: str, kind: OptionKind) -> JSON:
     """Read a written value as its kind; what cannot be read stays text, to be refused with the
     value named."""
-    if kind == "list of texts" and not raw.startswith("["):
-        return [item.strip() for item in raw.split(",")]
-    if kind == "text" and not raw.startswith('"'):
+    if kind.startswith("list") and not raw.startswith("["):
+        items = [item.strip() for item in raw.split(",")]
+        return [_typed(item, "number") for item in items] if kind == "list of numbers" else items
+    if kind in _TEXTUAL and not raw.startswith(_TEXTUAL[kind]):
         return raw
     try:
         value: JSON = json.loads(raw)
@@ -160,14 +200,18 @@ def _typed(raw: str, kind: OptionKind) -> JSON:
     return value
 
 
-def _kinds(config_type: type[ScorerConfig]) -> dict[str, OptionKind]:
+def option_kinds(config_type: type[ScorerConfig]) -> dict[str, OptionKind]:
+    """Return what a value of each option is."""
     fields = config_type.__pydantic_fields__
     return {name: _kind(info.annotation) for name, info in fields.items()}
 
 
 def _kind(annotation: object) -> OptionKind:
     """Return the kind of `str`, `str | None`, `tuple[str, ...]`, `dict[...] | bool | None`."""
-    first = annotation
-    if get_origin(first) not in _KINDS:
-        first = (get_args(first) or (first,))[0]
-    return _KINDS[get_origin(first) or first]
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _kind(arguments[0])
+    if origin is tuple:
+        return _LISTS[_kind(arguments[0])]
+    known = _KINDS.get(annotation) or _KINDS.get(origin)
+    return _kind(arguments[0]) if known is None else known  # of a union, the first says it

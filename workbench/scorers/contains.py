@@ -29,7 +29,10 @@ class ContainsConfig(ScorerConfig):
 
 
 class Contains(Scorer[ContainsConfig]):
-    """Whether the output contains a given text or the expected value."""
+    """Whether the output contains a given text or the expected value.
+
+    Example: `contains:ignore_case=true`
+    """
 
     name = "contains"
     version = 1

@@ -1,8 +1,9 @@
 """What every scorer is given, what it gives back, and the one way to run it.
 
-A scorer reads one stored output and says how good it is. It is pure: the same input, the
-same version and the same options give the same result, with no clock, file or network. It
-runs after the output is safe, so it can fail, be mended and run again without a model call.
+A scorer reads one stored output and says how good it is. A rule (`Scorer`) is pure: the same
+input, the same version and the same options give the same result, with no clock, file or
+network. It runs after the output is safe, so it can fail, be mended and run again without a
+model call. A judge asks a language model instead; what it shares with a rule is `AnyScorer`.
 
 Invariants, held by the types here:
 
@@ -20,6 +21,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from enum import StrEnum
 from typing import ClassVar, Final, Generic, Literal, TypeAlias, TypeVar
 
@@ -35,6 +37,8 @@ __all__ = [
     "MAX_EXPLANATION",
     "MAX_LABEL",
     "STRICT",
+    "AnyScorer",
+    "ConfigT_co",
     "Direction",
     "ReasonCode",
     "ScoreResult",
@@ -73,10 +77,17 @@ class ReasonCode(StrEnum):
 
     NO_EXPECTED = "no_expected"
     EXPECTED_UNUSABLE = "expected_unusable"
+    MISSING_FACT = "missing_fact"
+    NOT_APPLICABLE = "not_applicable"
     TIME_LIMIT = "time_limit"
     SIZE_LIMIT = "size_limit"
     OUT_OF_RANGE = "out_of_range"
+    WRONG_TYPE = "wrong_type"
     EXCEPTION = "exception"
+    CRASHED = "crashed"
+    JUDGE_UNPARSED = "judge_unparsed"
+    JUDGE_REFUSED = "judge_refused"
+    JUDGE_ERROR = "judge_error"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +105,17 @@ class ScoringInput:
     """The example's input by variable name, as the prompt was filled with it."""
     metadata: Mapping[str, JSON] = field(default_factory=dict)
     """The example's metadata columns."""
+    latency_ms: float | None = None
+    """How long the answer took, in milliseconds; None if nobody measured it."""
+    cost: Decimal | None = None
+    """What the answer cost, in US dollars; None if the price is unknown."""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    """As the provider reported them; None if it did not."""
+    finish_reason: str | None = None
+    """Why the model stopped, such as `stop` or `length`."""
+    reused: bool = False
+    """Whether the answer was given to an earlier run, so that no time or money was spent."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,14 +149,22 @@ class ScoreResult:
             raise ValueError("A result with a reason for being absent carries no value.")
 
     @classmethod
-    def graded(cls, value: float, explanation: str, *, passed: bool | None = None) -> ScoreResult:
+    def graded(
+        cls, value: float, explanation: str, *, passed: bool | None = None, label: str | None = None
+    ) -> ScoreResult:
         """A value on the scorer's range."""
-        return cls(status=ScoreStatus.SCORED, value=value, passed=passed, explanation=explanation)
+        return cls(
+            status=ScoreStatus.SCORED,
+            value=value,
+            passed=passed,
+            label=label,
+            explanation=explanation,
+        )
 
     @classmethod
-    def verdict(cls, passed: bool, explanation: str) -> ScoreResult:
+    def verdict(cls, passed: bool, explanation: str, *, label: str | None = None) -> ScoreResult:
         """Right or wrong: 1.0 or 0.0."""
-        return cls.graded(1.0 if passed else 0.0, explanation, passed=passed)
+        return cls.graded(1.0 if passed else 0.0, explanation, passed=passed, label=label)
 
     @classmethod
     def unscored(cls, reason: ReasonCode, explanation: str) -> ScoreResult:
@@ -161,16 +191,15 @@ class ScorerConfig:
 ConfigT_co = TypeVar("ConfigT_co", bound=ScorerConfig, covariant=True)
 
 
-class Scorer(ABC, Generic[ConfigT_co]):
-    """A versioned rule with its options.
+class AnyScorer(ABC, Generic[ConfigT_co]):
+    """What a rule and a judge have in common: a version, options, and a scale.
 
-    Building one checks the options and raises `ScorerConfigError` in a sentence; afterwards
-    `score` may be called from any thread, any number of times.
+    Building one checks the options and raises `ScorerConfigError` in a sentence.
     """
 
-    name: ClassVar[str]
+    name: str
     """The registry's name, as in `--scorer NAME`."""
-    version: ClassVar[int]
+    version: int
     """Raised whenever the same input and options could give another result."""
     config_type: ClassVar[type[ScorerConfig]]
     """The class of this scorer's options."""
@@ -191,20 +220,30 @@ class Scorer(ABC, Generic[ConfigT_co]):
         """Whether only the two ends of the range occur, which decides the analysis."""
         return True
 
-    @abstractmethod
-    def score(self, given: ScoringInput) -> ScoreResult:
-        """Judge one output; callers use `run_scorer`, which adds the safety net."""
-
     def identity(self) -> dict[str, JSON]:
         """What the scorer's content hash covers: name, version and the options that were set.
 
         An option left at its default is absent. So a new option does not change the hash of
         scorers that do not use it; a changed default is changed behaviour, hence a new version.
         """
-        config: dict[str, JSON] = TypeAdapter(self.config_type).dump_python(
+        return {"name": self.name, "version": self.version, "config": self._set_options()}
+
+    def _set_options(self) -> dict[str, JSON]:
+        options: dict[str, JSON] = TypeAdapter(self.config_type).dump_python(
             self._config, mode="json", exclude_defaults=True
         )
-        return {"name": self.name, "version": self.version, "config": config}
+        return options
+
+
+class Scorer(AnyScorer[ConfigT_co]):
+    """A versioned rule with its options.
+
+    Once built, `score` may be called from any thread, any number of times.
+    """
+
+    @abstractmethod
+    def score(self, given: ScoringInput) -> ScoreResult:
+        """Judge one output; callers use `run_scorer`, which adds the safety net."""
 
 
 def run_scorer(scorer: Scorer[ScorerConfig], given: ScoringInput) -> ScoreResult:

@@ -53,7 +53,10 @@ class JSONFieldConfig(ScorerConfig):
 
 
 class JSONField(Scorer[JSONFieldConfig]):
-    """Whether one field of the JSON output, or the share of several, equals the expected."""
+    """Whether one field of the JSON output, or the share of several, equals the expected.
+
+    Example: `json_field:path=customer.orders[0].total`
+    """
 
     name = "json_field"
     version = 1

@@ -1,22 +1,15 @@
 """`json_schema`: is the output JSON, and of the wanted shape?
 
-Schemas are JSON Schema as jsonschema-rs reads it (2020-12 unless `$schema` says otherwise).
-Nothing is fetched: a reference to another document, by network or file, is refused. Patterns
-inside a schema run with a bound on backtracking, beyond which the result is `failed`.
+How schemas are read, and what is refused in them, stands in `_schema`.
 """
 
 from __future__ import annotations
 
-from itertools import islice
-from typing import Final
-
-import jsonschema_rs
 from pydantic import JsonValue
 from pydantic.dataclasses import dataclass
 
-from app.core.hashing import JSON
-from workbench.scorers._json import NotJSON, read_json, written_path
-from workbench.scorers._text import quoted, shortened
+from workbench.scorers._json import NotJSON, read_json
+from workbench.scorers._schema import checked, compiled_schema
 from workbench.scorers.interface import (
     STRICT,
     ReasonCode,
@@ -29,13 +22,6 @@ from workbench.scorers.interface import (
 
 __all__ = ["JSONSchema", "JSONSchemaConfig"]
 
-_SHOWN_ERRORS: Final = 3
-_COUNTED_ERRORS: Final = 100
-_UNDECIDED: Final = (
-    jsonschema_rs.ValidationErrorKind.BacktrackLimitExceeded,
-    jsonschema_rs.ValidationErrorKind.RegexEngineFailure,
-)
-
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class JSONSchemaConfig(ScorerConfig):
@@ -46,10 +32,15 @@ class JSONSchemaConfig(ScorerConfig):
     allow_fence: bool = True
     """Accept JSON that stands in the output's only ``` block; off, the whole output must be
     JSON."""
+    anywhere: bool = False
+    """Accept an object or array with other text around it; the first one counts."""
 
 
 class JSONSchema(Scorer[JSONSchemaConfig]):
-    """Whether the output is JSON that satisfies a JSON Schema."""
+    """Whether the output is JSON that satisfies a JSON Schema.
+
+    Example: `json_schema:schema={"type": "object", "required": ["queue"]}`
+    """
 
     name = "json_schema"
     version = 1
@@ -58,7 +49,7 @@ class JSONSchema(Scorer[JSONSchemaConfig]):
     def __init__(self, config: JSONSchemaConfig) -> None:
         super().__init__(config)
         try:
-            self._validator = None if config.schema is None else _validator(config.schema)
+            self._validator = None if config.schema is None else compiled_schema(config.schema)
         except ValueError as error:
             raise ScorerConfigError(f"json_schema: {error}", path="schema") from error
 
@@ -71,46 +62,15 @@ class JSONSchema(Scorer[JSONSchemaConfig]):
                     ReasonCode.NO_EXPECTED, "There is neither a schema nor an expected value."
                 )
             try:
-                validator = _validator(given.expected)
+                validator = compiled_schema(given.expected)
             except ValueError as error:
                 return ScoreResult.unscored(ReasonCode.EXPECTED_UNUSABLE, str(error))
         try:
-            value = read_json(given.output, allow_fence=self.config.allow_fence)
+            value = read_json(
+                given.output,
+                allow_fence=self.config.allow_fence,
+                anywhere=self.config.anywhere,
+            )
         except NotJSON as error:
             return ScoreResult.verdict(False, f"not JSON: {error}")
-        return _checked(validator, value)
-
-
-def _validator(schema: JSON) -> jsonschema_rs.Validator:
-    """Compile a schema given as a value or as JSON text; raises `ValueError` in a sentence."""
-    if isinstance(schema, str):
-        try:
-            schema = read_json(schema)
-        except NotJSON as error:
-            raise ValueError(f"The schema is not JSON: {error}.") from error
-    if not isinstance(schema, (bool, dict)):
-        raise ValueError(f"A schema is an object, true or false, not {quoted(schema)}.")
-    try:
-        return jsonschema_rs.validator_for(schema, offline=True)
-    except ValueError as error:
-        # A ValidationError has `message`, one line; its str() repeats the schema over many.
-        message = getattr(error, "message", str(error))
-        raise ValueError(f"The schema cannot be used: {shortened(message, 150)}.") from error
-
-
-def _checked(validator: jsonschema_rs.Validator, value: JSON) -> ScoreResult:
-    errors = list(islice(validator.iter_errors(value), _COUNTED_ERRORS))
-    for error in errors:
-        if isinstance(error.kind, _UNDECIDED):
-            return ScoreResult.failed(ReasonCode.TIME_LIMIT, _told(error))
-    if not errors:
-        return ScoreResult.verdict(True, "fits the schema")
-    explanation = "; ".join(_told(error) for error in errors[:_SHOWN_ERRORS])
-    more = len(errors) - _SHOWN_ERRORS
-    return ScoreResult.verdict(False, f"{explanation}; {more} more" if more > 0 else explanation)
-
-
-def _told(error: jsonschema_rs.ValidationError) -> str:
-    path = written_path(tuple(error.instance_path))
-    message = shortened(error.message, 80)
-    return f"{path}: {message}" if path else message
+        return checked(validator, value)

@@ -21,13 +21,20 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from app.core.hashing import JSON
-from workbench.scorers._numbers import first_number, last_number, shown_number, subtract
+from workbench.scorers._numbers import (
+    first_number,
+    last_number,
+    multiply,
+    shown_number,
+    subtract,
+)
 from workbench.scorers._text import quoted
 from workbench.scorers.interface import (
     STRICT,
     ReasonCode,
     Scorer,
     ScorerConfig,
+    ScorerConfigError,
     ScoreResult,
     ScoringInput,
 )
@@ -58,17 +65,39 @@ class NumericAnswerConfig(ScorerConfig):
     expected text without it is read as by default."""
     tolerance: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
     """Largest absolute difference that still counts as equal."""
+    relative_tolerance: float = Field(default=0.0, ge=0.0, lt=1.0, allow_inf_nan=False)
+    """Largest difference that still counts as equal, as a share of the expected number (0.05 is
+    5 %); a difference within either tolerance is enough."""
+    min: float | None = Field(default=None, allow_inf_nan=False)
+    """Smallest number that is right; with `min` or `max` the expected value is not looked at."""
+    max: float | None = Field(default=None, allow_inf_nan=False)
+    """Largest number that is right."""
 
 
 class NumericAnswer(Scorer[NumericAnswerConfig]):
-    """Whether the last number, or the one after a marker, equals the expected number."""
+    """Whether the last number, or the one after a marker, equals the expected number or lies
+    between bounds.
+
+    Example: `numeric_answer:tolerance=0.01`
+    """
 
     name = "numeric_answer"
     version = 1
     config_type = NumericAnswerConfig
 
+    def __init__(self, config: NumericAnswerConfig) -> None:
+        super().__init__(config)
+        self._low, self._high = _exact(config.min), _exact(config.max)
+        if self._low is not None and self._high is not None and self._low > self._high:
+            raise ScorerConfigError("numeric_answer: min is greater than max.", path="min")
+        # repr gives the decimal that was written (0.1), not the binary fraction behind it.
+        self._tolerance = Decimal(repr(config.tolerance))
+        self._relative = Decimal(repr(config.relative_tolerance))
+
     def score(self, given: ScoringInput) -> ScoreResult:
         """Compare the two numbers; an output without a number is wrong."""
+        if self._low is not None or self._high is not None:
+            return self._within_bounds(given.output)
         if given.expected is None:
             return ScoreResult.unscored(
                 ReasonCode.NO_EXPECTED, "The example has no expected number."
@@ -80,23 +109,49 @@ class NumericAnswer(Scorer[NumericAnswerConfig]):
                 ReasonCode.EXPECTED_UNUSABLE,
                 f"The expected value {quoted(given.expected)} holds no number.",
             )
-        answer = _read_answer(given.output) if marker is None else _after(given.output, marker)
+        answer = self._answer(given.output)
         if answer is None:
-            where = "" if marker is None else f" after {quoted(marker)}"
             return ScoreResult.verdict(
-                False, f"expected {shown_number(expected)}, found no number{where}"
+                False, f"expected {shown_number(expected)}, found no number{self._where}"
             )
         return ScoreResult.verdict(
             self._equal(expected, answer),
             f"expected {shown_number(expected)}, got {shown_number(answer)}",
         )
 
+    def _within_bounds(self, output: str) -> ScoreResult:
+        answer = self._answer(output)
+        if answer is None:
+            return ScoreResult.verdict(False, f"found no number{self._where}")
+        if self._low is not None and answer < self._low:
+            told = f"got {shown_number(answer)}, at least {shown_number(self._low)} wanted"
+            return ScoreResult.verdict(False, told)
+        if self._high is not None and answer > self._high:
+            told = f"got {shown_number(answer)}, at most {shown_number(self._high)} allowed"
+            return ScoreResult.verdict(False, told)
+        return ScoreResult.verdict(True, f"got {shown_number(answer)}")
+
+    def _answer(self, output: str) -> Decimal | None:
+        marker = self.config.marker
+        return _read_answer(output) if marker is None else _after(output, marker)
+
+    @property
+    def _where(self) -> str:
+        marker = self.config.marker
+        return "" if marker is None else f" after {quoted(marker)}"
+
     def _equal(self, expected: Decimal, answer: Decimal) -> bool:
-        tolerance = self.config.tolerance
-        if tolerance == 0.0:
-            return expected == answer
-        # repr gives the decimal that was written (0.1), not the binary fraction behind it.
-        return subtract(expected, answer).copy_abs() <= Decimal(repr(tolerance))
+        if expected == answer:
+            return True
+        if not self._tolerance and not self._relative:
+            return False
+        difference = subtract(expected, answer).copy_abs()
+        allowed = multiply(self._relative, expected.copy_abs())
+        return difference <= self._tolerance or difference <= allowed
+
+
+def _exact(number: float | None) -> Decimal | None:
+    return None if number is None else Decimal(repr(number))
 
 
 def _expected_number(expected: JSON, marker: str | None) -> Decimal | None:

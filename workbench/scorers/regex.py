@@ -63,7 +63,10 @@ class RegexConfig(ScorerConfig):
 
 
 class Regex(Scorer[RegexConfig]):
-    """Whether the output matches a regular expression."""
+    r"""Whether the output matches a regular expression.
+
+    Example: `regex:pattern=^\d{1,3}$`
+    """
 
     name = "regex"
     version = 1

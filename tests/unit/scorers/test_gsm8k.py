@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from workbench.scorers import ScoreStatus, ScoringInput, parse_scorer, run_scorer
+from workbench.scorers import ScoreStatus, ScoringInput, parse_rule, run_scorer
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data" / "gsm8k"
 
@@ -32,7 +32,7 @@ def lines(name: str) -> list[dict[str, Any]]:
 def test_numeric_answer_gives_the_published_mark_to_every_recorded_solution(
     system: str, correct: int
 ) -> None:
-    scorer = parse_scorer("numeric_answer")
+    scorer = parse_rule("numeric_answer")
     answers = {line["question"]: line["answer"] for line in lines("test.jsonl")}
     solutions = lines("example_model_solutions.jsonl")
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.hashing import JSON
+from tests.unit.scorers.judging import NEEDS_NO_EXPECTED, minimal
 from workbench.scorers import (
     SCORERS,
     ReasonCode,
@@ -15,6 +16,7 @@ from workbench.scorers import (
     ScoreResult,
     ScoreStatus,
     ScoringInput,
+    parse_rule,
     parse_scorer,
     run_scorer,
 )
@@ -25,9 +27,8 @@ JSON_VALUES = st.recursive(
     lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(), values, max_size=3),
     max_leaves=8,
 )
-ONE_OF_EACH = [
-    parse_scorer("json_field:path=a" if name == "json_field" else name) for name in SCORERS
-]
+ONE_OF_EACH = [parse_rule(minimal(name)) for name in SCORERS]
+NEEDS_EXPECTED = [scorer for scorer in ONE_OF_EACH if scorer.name not in NEEDS_NO_EXPECTED]
 
 
 class Fixed(Scorer[ScorerConfig]):
@@ -82,7 +83,7 @@ def test_any_output_and_expected_value_give_a_result_in_range_or_a_reason(
         assert result.passed is (None if result.value is None else result.value == high)
 
 
-@pytest.mark.parametrize("scorer", ONE_OF_EACH, ids=lambda scorer: scorer.name)
+@pytest.mark.parametrize("scorer", NEEDS_EXPECTED, ids=lambda scorer: scorer.name)
 def test_an_example_without_expected_value_is_unscored_and_never_zero(
     scorer: Scorer[ScorerConfig],
 ) -> None:

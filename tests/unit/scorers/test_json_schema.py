@@ -65,6 +65,14 @@ def test_fences_can_be_forbidden() -> None:
     assert judge(SPEC | {"allow_fence": False}, '```json\n{"queue": "bug"}\n```').passed is False
 
 
+def test_json_with_text_around_it_can_be_accepted() -> None:
+    output = 'I chose {"queue": "bug"} for this ticket.'
+
+    assert judge(SPEC, output).passed is False
+    assert judge(SPEC | {"anywhere": True}, output).passed is True
+    assert judge(SPEC | {"anywhere": True}, 'I chose {"queue": "no"}.').passed is False
+
+
 @pytest.mark.parametrize("expected", [TICKET, '{"required": ["queue"]}'])
 def test_without_the_option_the_expected_value_is_the_schema(expected: JSON) -> None:
     assert judge("json_schema", '{"queue": "bug"}', expected).passed is True
