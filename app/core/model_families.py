@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from app.core.parameters import ModelFacts, ParameterFact
 
-__all__ = ["PROVIDERS", "family_facts", "is_floating", "is_local"]
+__all__ = ["PROVIDERS", "family_facts", "family_name", "is_floating", "is_local"]
 
 PROVIDERS = ("openai", "ollama", "simulated")
 
@@ -140,6 +140,25 @@ def family_facts(provider: str, provider_model: str) -> ModelFacts:
             break
     parameters = {**_OF_PROVIDER.get(provider, {}), **found.parameters}
     return found.model_copy(update={"parameters": parameters})
+
+
+_OF_OPENAI = re.compile(r"(gpt|chatgpt|o\d|text-davinci|davinci)")
+_FIRST_WORD = re.compile(r"(?:meta-)?([a-z]+)")
+
+
+def family_name(provider: str, provider_model: str) -> str:
+    """Return the family that a model seems to be of, such as `gpt` or `llama`.
+
+    By its name alone: models of one family share training and taste, whoever serves them. What
+    has no word in its name is a family of its own.
+    """
+    if provider == "simulated":
+        return provider
+    name = provider_model.lower().removeprefix("ft:").rpartition("/")[2]
+    if _OF_OPENAI.match(name):
+        return "gpt"
+    found = _FIRST_WORD.match(name)
+    return found[1] if found else name
 
 
 def is_floating(provider: str, provider_model: str, digest: str | None) -> bool:

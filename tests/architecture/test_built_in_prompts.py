@@ -17,6 +17,24 @@ CONTENT_HASHES = {
     ("default_assistant", 1): (
         "sha256:b9e18bf9fb5944a2041335c828e3672cbf1d63ada7542a9b80e718e3208d8915"
     ),
+    ("judge_correctness", 1): (
+        "sha256:3b245441f47d9ad1ab37a374e98c1ccc937f66b4950a9f2dc61a7395ac4b94ae"
+    ),
+    ("judge_faithfulness", 1): (
+        "sha256:06bca55440fe803e2b0202f72a07f9e5cc36b6b70a2162ca2c33d8c3b016d8a9"
+    ),
+    ("judge_preference", 1): (
+        "sha256:06657a319881815ccaa6074ddc5167b66b24b2c249b2e13dab553926bb571156"
+    ),
+    ("judge_rubric", 1): (
+        "sha256:e5f2d5195d5e2ab2e4460706c5c08dce15d3da8a781f1874cb6dc7fec2a3238b"
+    ),
+    ("judge_rubric_pass_fail", 1): (
+        "sha256:d76aade5b4d1bb3483f84a4e47cfd34d8b197fd257a69de1ca92bd31cb8a3d17"
+    ),
+    ("judge_rubric_share", 1): (
+        "sha256:d6a34f430d38c4e0461e81cbf846cb0826c0027f322b68c344d1dba501fdd512"
+    ),
     ("passthrough", 1): ("sha256:efaf568335ba4fb910a76b199f1746aa97f6030be2d6c89ce290be50565f71c2"),
 }
 _TEXTS = [f"app.prompts.{name}" for name in sorted(BUILTIN_NAMES)]

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 import orjson
 
 from tests.fake_provider.hashing import request_identity, unit_interval
+from tests.fake_provider.judges import Gullible, Noisy, PrefersLonger
 
 __all__ = [
     "Answer",
@@ -148,7 +149,10 @@ def _calculate(left: str, operator: str, right: str) -> int:
 
 
 def answer_rule(spec: str, *, seed: int, right_share: float) -> AnswerRule:
-    """Return the rule that `echo`, `arithmetic` or `fixed:TEXT` stands for.
+    """Return the rule that `echo`, `arithmetic`, `fixed:TEXT` or the name of a judge stands for.
+
+    Judges are `judge-gullible`, `judge-longer` and `judge-noisy`; one that always says the same is
+    `fixed:TEXT`.
 
     Raises:
         ValueError: `spec` is none of these, or the share is outside [0, 1].
@@ -161,7 +165,16 @@ def answer_rule(spec: str, *, seed: int, right_share: float) -> AnswerRule:
         return Arithmetic(seed, right_share)
     if spec.startswith("fixed:"):
         return Fixed(spec.removeprefix("fixed:"))
-    raise ValueError(f"Unknown answer {spec!r}: use echo, arithmetic or fixed:TEXT.")
+    judges: dict[str, AnswerRule] = {
+        "judge-gullible": Gullible(),
+        "judge-longer": PrefersLonger(),
+        "judge-noisy": Noisy(seed, right_share),
+    }
+    if spec in judges:
+        return judges[spec]
+    raise ValueError(
+        f"Unknown answer {spec!r}: use echo, arithmetic, fixed:TEXT, {', '.join(judges)}."
+    )
 
 
 def token_count(text: str) -> int:

@@ -1,11 +1,12 @@
 """The simulated model: answers requests without any model behind it.
 
-It is no language model. It is a few hundred rules that honestly try three kinds of task from the
-text of the request alone (name a class, fill fields, solve a word problem) and repeat a sentence of
-everything else. It has never seen a dataset or an expected answer. What makes it useful for trying
-the workbench out is that it depends on the prompt as models do: it does not know labels, keys or
-forms that the prompt does not mention, follows instructions only mostly, and takes better care
-where the prompt asks for it. Its scores say nothing about any real model.
+It is no language model. It is a few hundred rules that honestly try four kinds of task from the
+text of the request alone (name a class, fill fields, solve a word problem, judge an answer) and
+repeat a sentence of everything else. It has never seen a dataset or an expected answer that stands
+outside of a request. What makes it useful for trying the workbench out is that it depends on the
+prompt as models do: it does not know labels, keys or forms that the prompt does not mention,
+follows instructions only mostly, and takes better care where the prompt asks for it. Its scores
+say nothing about any real model.
 
 The engine is a pure function: equal requests get equal answers, on every machine. At temperature 0
 seed and repetition change nothing but the latency, which is drawn and not measured.
@@ -23,6 +24,7 @@ from app.llm.simulated.ability import Ability, ability_of
 from app.llm.simulated.classify import classification
 from app.llm.simulated.dice import Dice, key_of
 from app.llm.simulated.extract import extraction, is_extraction
+from app.llm.simulated.judge import fenced_texts, judgement
 from app.llm.simulated.labels import is_classification
 from app.llm.simulated.prose import echo
 from app.llm.simulated.reading import Reading, read, text_of
@@ -75,7 +77,11 @@ def answer(
     belief = key_of(model, list(messages), response_format)
     sample = key_of(belief.hex(), heat, seed, repetition_nonce)
     ability = ability_of(model)
-    whole = _write(read(messages), response_format, ability, Dice(belief, sample, heat))
+    dice = Dice(belief, sample, heat)
+    if judged := fenced_texts(messages):
+        whole = judgement(judged, messages, response_format, ability, dice)
+    else:
+        whole = _write(read(messages), response_format, ability, dice)
     text = whole if max_tokens is None else whole[: max(0, max_tokens) * _CHARACTERS_PER_TOKEN]
     output_tokens = _tokens(text)
     first_token_ms, latency_ms = _times(ability, output_tokens, Dice(sample, sample, 0.0))
