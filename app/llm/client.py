@@ -11,6 +11,8 @@ retry). The invariants:
 - A stream is tried again only as long as no event was passed on.
 - After `drain`, nothing new is sent: whoever waits gets `CallNotStarted`; calls in flight end
   as they would.
+- With a budget, the worst case of every call is reserved before it is sent and settled when it
+  has ended (`app.llm.budget`); what has no bound is not sent.
 
 One client serves one process. It is made at the composition root and closed there.
 """
@@ -21,6 +23,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -29,7 +32,15 @@ from opentelemetry.trace import Span, Tracer
 from app.core.clock import Clock, SystemClock
 from app.core.errors import ConfigurationError
 from app.core.telemetry import current_trace_id
-from app.llm.errors import CallNotStarted, LLMError, RateLimited, ServerError, TruncatedStream
+from app.llm.budget import BudgetStore, charge_of_error
+from app.llm.errors import (
+    BadRequest,
+    CallNotStarted,
+    LLMError,
+    RateLimited,
+    ServerError,
+    TruncatedStream,
+)
 from app.llm.limits import (
     AccountLimits,
     AdaptiveLimit,
@@ -39,7 +50,7 @@ from app.llm.limits import (
     Slots,
 )
 from app.llm.observation import CallObserver
-from app.llm.pricing import cost
+from app.llm.pricing import CostBound, cost, cost_bound
 from app.llm.providers import ModelReport, Provider, ProviderReply
 from app.llm.retry import RetryPolicy, RetryState
 from app.llm.types import (
@@ -59,6 +70,9 @@ if TYPE_CHECKING:  # the logging library costs every command a tenth of its star
 
 __all__ = ["LLMClient", "ProviderFactory"]
 
+_NOTHING = Decimal(0)
+_DRAINING = "The client is draining: the next call was not started."
+
 ProviderFactory = Callable[[], Provider]
 """Makes the provider of an endpoint when it is first used: SDKs take a second to import."""
 
@@ -68,8 +82,9 @@ class LLMClient:
 
     `providers` has a factory for every endpoint; `limits` what an account allows (defaults:
     `AccountLimits()`). `share` is this process's part of every limit, 1/N of N processes.
-    `limit_store` holds what quotas count, in memory if none is given. `random` decides the
-    jitter of retries. Without `tracer` and `logger` nothing is traced and logged.
+    `limit_store` holds what quotas count, in memory if none is given. `budget` bounds what all
+    calls together may cost; without one nothing does. `random` decides the jitter of retries.
+    Without `tracer` and `logger` nothing is traced and logged.
     """
 
     def __init__(
@@ -78,6 +93,7 @@ class LLMClient:
         *,
         limits: Mapping[str, AccountLimits] | None = None,
         limit_store: LimitStore | None = None,
+        budget: BudgetStore | None = None,
         share: float = 1.0,
         retry: RetryPolicy | None = None,
         clock: Clock | None = None,
@@ -91,6 +107,8 @@ class LLMClient:
         self._policy = retry or RetryPolicy()
         self._clock = clock or SystemClock()
         self._store = limit_store or InMemoryLimitStore(self._clock)
+        self._budget = budget
+        self._unpaid: set[asyncio.Future[None]] = set()
         self._random = random or Random()
         self._observer = CallObserver(tracer, logger)
         self._accounts: dict[str, _Account] = {}
@@ -102,7 +120,8 @@ class LLMClient:
         """Return the answer to a request.
 
         Raises the `LLMError` of the last attempt, `CallNotStarted` if the client drained before
-        one could be made, `ConfigurationError` if the endpoint is not known.
+        one could be made, `BudgetReached` if none can be paid any more, `ConfigurationError` if
+        the endpoint is not known.
         """
         work = self._work(request, on_attempt)
         wait = 0.0
@@ -169,6 +188,9 @@ class LLMClient:
         self._draining.set()
         for account in self._accounts.values():
             account.refuse()
+        for turn in self._unpaid:
+            if not turn.done():
+                turn.set_exception(CallNotStarted(_DRAINING))
 
     async def close(self) -> None:
         """Drain, and close all connections: calls in flight break."""
@@ -182,10 +204,23 @@ class LLMClient:
         account = self._account(request.target.endpoint)
         state = RetryState(self._policy, self._random)
         tokens = account.quota.estimate(request) if account.quota else 0
-        return _Work(request, account, on_attempt, state, tokens)
+        return _Work(request, account, on_attempt, state, tokens, self._bill(request))
+
+    def _bill(self, request: LLMRequest) -> _Bill | None:
+        """Return what the calls of a request are charged to; `BadRequest` if nothing bounds it."""
+        if self._budget is None:
+            return None
+        bound = cost_bound(request, request.target.price)
+        if bound is None:
+            raise BadRequest(
+                f"Nothing bounds what a call to {request.target.provider_model} costs, and the "
+                "experiment has a budget: the model needs a price, the request max_tokens, and "
+                "images cannot be priced before the call."
+            )
+        return _Bill(self._budget, bound)
 
     async def _begin(self, work: _Work, wait: float, *, stream: bool) -> _Call:
-        """Wait `wait` seconds, for the quota and for a slot; start the clock of an attempt."""
+        """Wait `wait` seconds, for quota, slot and money; start the clock of an attempt."""
         account, urgent = work.account, work.attempts > 0
         try:
             if wait > 0:
@@ -193,11 +228,35 @@ class LLMClient:
             if account.quota is not None:
                 await account.quota.admit(work.tokens, urgent=urgent)
             await account.slots.acquire(urgent=urgent)
+            if work.bill is not None and not work.bill.take():
+                await self._wait_for_money(work.bill, account.slots, urgent=urgent)
         except CallNotStarted as error:
             error.attempts = work.attempts
             raise
         work.attempts += 1
         return _Call(work, self._clock, self._observer, stream=stream)
+
+    async def _wait_for_money(self, bill: _Bill, slots: Slots, *, urgent: bool) -> None:
+        """Give the slot back, wait until the call can be paid, and take the next slot.
+
+        Money is reserved after the slot, so that only calls about to be sent hold any.
+        """
+        slots.release()
+        turn = bill.wait(urgent=urgent)
+        self._unpaid.add(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                bill.settle(_NOTHING)  # the money came in the very moment of the cancellation
+            raise
+        finally:
+            self._unpaid.discard(turn)
+        try:
+            await slots.acquire(urgent=True)
+        except BaseException:
+            bill.settle(_NOTHING)
+            raise
 
     async def _pause(self, seconds: float) -> None:
         """Sleep; raises `CallNotStarted` as soon as the client drains."""
@@ -206,7 +265,7 @@ class LLMClient:
                 await self._draining.wait()
         except TimeoutError:
             return
-        raise CallNotStarted("The client is draining: the next call was not started.")
+        raise CallNotStarted(_DRAINING)
 
     def _account(self, endpoint: str) -> _Account:
         account = self._accounts.get(endpoint)
@@ -276,6 +335,25 @@ class _Account:
             self.slots.resize(adaptive.value)
 
 
+@dataclass(frozen=True, slots=True)
+class _Bill:
+    """Where the calls of one generation are charged, and the most that each can cost."""
+
+    budget: BudgetStore
+    bound: CostBound
+
+    def take(self) -> bool:
+        return self.budget.take(self.bound.total)
+
+    def wait(self, *, urgent: bool) -> asyncio.Future[None]:
+        return self.budget.wait_for(self.bound.total, urgent=urgent)
+
+    def settle(self, spent: Decimal | None) -> None:
+        """Charge what a call cost; None is not known, hence its worst case."""
+        worst = self.bound.total
+        self.budget.settle(worst, worst if spent is None else spent)
+
+
 @dataclass(slots=True)
 class _Work:
     """One generation on its way: who asked for what, and how often it was tried."""
@@ -285,6 +363,7 @@ class _Work:
     on_attempt: AttemptObserver | None
     state: RetryState
     tokens: int
+    bill: _Bill | None = None
     attempts: int = 0
 
     async def settle(self, response: LLMResponse | None) -> None:
@@ -351,7 +430,7 @@ class _Call:
             usage=reply.usage,
             cost=price,
         )
-        trace_id = self._end(record, now, error=None, reply=reply)
+        trace_id = self._end(record, now, spent=price, error=None, reply=reply)
         return LLMResponse(
             choices=reply.choices,
             usage=reply.usage,
@@ -383,7 +462,7 @@ class _Call:
             error_body=error.body,
             retry_after_s=error.retry_after_s,
         )
-        self._end(record, now, error=error, reply=None)
+        self._end(record, now, spent=self._charge(error), error=error, reply=None)
 
     def cancelled(self) -> None:
         """Record that the caller gave up."""
@@ -392,18 +471,25 @@ class _Call:
         now = self._clock.monotonic()
         latency_ms = (now - self._begun_at) * 1000
         record = AttemptRecord(self._number, self._started_at, latency_ms, CANCELLED)
-        self._end(record, now, error=asyncio.CancelledError(), reply=None)
+        self._end(record, now, spent=None, error=asyncio.CancelledError(), reply=None)
+
+    def _charge(self, error: LLMError) -> Decimal | None:
+        bill = self._work.bill
+        return charge_of_error(error, bill.bound, self._work.request.target.price) if bill else None
 
     def _end(
         self,
         record: AttemptRecord,
         now: float,
         *,
+        spent: Decimal | None,
         error: BaseException | None,
         reply: ProviderReply | None,
     ) -> str | None:
-        """Give the slot back and tell everyone; return the trace's id."""
+        """Settle the bill, give the slot back and tell everyone; return the trace's id."""
         self._ended = True
+        if self._work.bill is not None:
+            self._work.bill.settle(spent)
         self._work.account.ended(error, started_at=self._begun_at, now=now)
         context = self._span.get_span_context() if self._span is not None else None
         trace_id = format(context.trace_id, "032x") if context else current_trace_id()

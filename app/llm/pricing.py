@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -11,7 +12,15 @@ import orjson
 
 from app.llm.types import ImagePart, LLMRequest, Price, Usage
 
-__all__ = ["choice_count", "cost", "known_price", "output_token_bound", "worst_case_cost"]
+__all__ = [
+    "CostBound",
+    "choice_count",
+    "cost",
+    "cost_bound",
+    "known_price",
+    "output_token_bound",
+    "worst_case_cost",
+]
 
 _MILLION: Final = Decimal(1_000_000)
 _QUANTUM: Final = Decimal("1e-10")
@@ -44,21 +53,40 @@ def cost(usage: Usage, price: Price | None) -> Decimal | None:
     return (total / _MILLION).quantize(_QUANTUM)
 
 
-def worst_case_cost(request: LLMRequest, price: Price | None) -> Decimal | None:
-    """Return a cost that the call cannot exceed; None if there is no such bound.
+@dataclass(frozen=True, slots=True)
+class CostBound:
+    """What a call cannot exceed: `input` if the model only reads, `total` if it answers too."""
+
+    input: Decimal
+    total: Decimal
+
+
+def cost_bound(request: LLMRequest, price: Price | None) -> CostBound | None:
+    """Return a bound of what the call costs; None if there is none.
 
     Every token is at least one byte, so the UTF-8 bytes of the rendered request bound its input.
-    There is no bound without a price, without a limit of the output, and with an image behind a
-    URL, whose tokens have nothing to do with the request's bytes.
+    There is no bound without a price, without a limit of the output, and with an image, whose
+    tokens have nothing to do with the request's bytes. What costs nothing is bounded by 0.
     """
-    bound = output_token_bound(request)
-    if price is None or bound is None or _has_remote_image(request):
+    if price is None:
         return None
-    input_bytes = len(orjson.dumps(request.request_shape))
-    output_tokens = bound * choice_count(request)
+    if not (price.input or price.output or price.cached_input):
+        return CostBound(Decimal(0), Decimal(0))
+    bound = output_token_bound(request)
+    if bound is None or _has_image(request):
+        return None
     input_price = max(price.input, price.cached_input or price.input)
-    total = input_bytes * input_price + output_tokens * price.output
-    return (total / _MILLION).quantize(_QUANTUM)
+    read = len(orjson.dumps(request.request_shape)) * input_price
+    written = bound * choice_count(request) * price.output
+    return CostBound(
+        (read / _MILLION).quantize(_QUANTUM), ((read + written) / _MILLION).quantize(_QUANTUM)
+    )
+
+
+def worst_case_cost(request: LLMRequest, price: Price | None) -> Decimal | None:
+    """Return a cost that the call cannot exceed; None if there is no such bound (`cost_bound`)."""
+    bound = cost_bound(request, price)
+    return None if bound is None else bound.total
 
 
 def output_token_bound(request: LLMRequest) -> int | None:
@@ -74,9 +102,9 @@ def choice_count(request: LLMRequest) -> int:
     return count if isinstance(count, int) and count > 1 else 1
 
 
-def _has_remote_image(request: LLMRequest) -> bool:
+def _has_image(request: LLMRequest) -> bool:
     return any(
-        isinstance(part, ImagePart) and not part.url.startswith("data:")
+        isinstance(part, ImagePart)
         for message in request.messages
         if not isinstance(message.content, str)
         for part in message.content or ()
