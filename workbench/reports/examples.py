@@ -6,6 +6,7 @@ Nothing is escaped here: that is the template's work.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,8 @@ from workbench.reports.experiment import (
     Excerpt,
     ExperimentReport,
 )
-from workbench.reports.numbers import count_text
+from workbench.reports.numbers import compare_command, count_text
+from workbench.reports.sections import Note
 from workbench.text_diff import Segment, Unmarked, word_diff
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "answers_text",
     "changed_examples",
     "changes_text",
+    "more_changes",
     "plain_examples",
 ]
 
@@ -44,7 +47,8 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class ExampleText:
-    """One example, ready to be shown. `tone` is loss, gain or empty; `note` is on the diff."""
+    """One example, ready to be shown. `tone` is loss, gain or empty; `note` is on the diff;
+    `command` shows the whole of it, empty if no run has an answer."""
 
     key: str
     tone: str
@@ -53,6 +57,7 @@ class ExampleText:
     expected: Excerpt | None
     sides: tuple[Side, ...]
     note: str
+    command: str
 
 
 def changes_text(comparison: ComparisonReport) -> str:
@@ -70,6 +75,17 @@ def changes_text(comparison: ComparisonReport) -> str:
     parts = {"the worst {} of the losses": losses, "the best {} of the gains": len(shown) - losses}
     listed = ", then ".join(part.format(f"{n:,}") for part, n in parts.items() if n)
     return f"{told} Shown here: {listed or 'none'}."
+
+
+def more_changes(comparison: ComparisonReport, shown: int | None = None) -> Note | None:
+    """Say how many changed examples are not shown, and what names them; None without any.
+
+    `shown` is how many are, where that is not all that the report holds.
+    """
+    left = comparison.changed - (len(comparison.examples) if shown is None else shown)
+    if left <= 0:
+        return None
+    return Note(f"{left:,} more:", compare_command(comparison.result))
 
 
 def answers_text(report: ExperimentReport) -> str:
@@ -114,7 +130,13 @@ def _example(example: Example, titles: Sequence[str]) -> ExampleText:
             for title, answer, marked in zip(titles, answers, segments, strict=True)
         ),
         note=note,
+        command=_whole(example),
     )
+
+
+def _whole(example: Example) -> str:
+    run = next((answer.run for answer in example.answers if answer is not None), None)
+    return "" if run is None else f"workbench show {shlex.join([run, '--key', example.key])}"
 
 
 def _text(answer: Answer | None) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from app.schemas.datasets import DatasetVersionView
 from app.schemas.experiments import ExperimentView, RunView
+from app.schemas.gates import GateDecisionView
 from app.schemas.generations import GenerationStatus, RunTotals
 from app.schemas.models import ModelVersionView
 from app.schemas.prompts import PromptVersionView
@@ -145,7 +146,9 @@ class ExperimentReport:
     """One experiment, whole. `runs` begins with those of the experiment, in the order of its
     specification; runs from elsewhere that it was compared with follow.
 
-    `examples` are shown side by side where there is no comparison.
+    `examples` are shown side by side where there is no comparison. `extends` is the number of
+    the experiment that this one carries on over a newer dataset version; `gates` are the
+    decisions made on it, newest first.
     """
 
     experiment: ExperimentView
@@ -156,8 +159,13 @@ class ExperimentReport:
     examples: tuple[Example, ...] = ()
     prompts: tuple[PromptVersionView, ...] = ()
     models: tuple[ModelVersionView, ...] = ()
+    extends: int | None = None
+    gates: tuple[GateDecisionView, ...] = ()
 
     @property
     def baseline(self) -> RunReport:
-        """The run that the specification declares as the baseline."""
-        return self.runs[int(self.experiment.spec["baseline"])]
+        """The run that the specification declares as the baseline, be it from elsewhere."""
+        stored = self.experiment.spec.get("baseline_run")
+        if stored is None:
+            return self.runs[int(self.experiment.spec["baseline"])]
+        return next(run for run in self.runs if str(run.run.id) == stored["id"])

@@ -1,4 +1,4 @@
-"""Gather one experiment from the record for a report, and write its page.
+"""Gather one experiment from the record for a report.
 
 The record is only read. Scores and times of all cells are read, a run at a time; texts only of the
 examples that are shown. So a report of a large experiment needs little more memory than
@@ -7,16 +7,12 @@ the facts of one run.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from uuid import UUID
 
 import numpy as np
 
 from app.bootstrap import Services
-from app.core.errors import ConfigurationError
 from app.core.hashing import content_hash
 from app.schemas.comparisons import ComparisonView
 from app.schemas.datasets import DatasetVersionView
@@ -35,14 +31,14 @@ from workbench.reports.gather_examples import (
     examples_side_by_side,
     examples_that_changed,
 )
-from workbench.reports.html import experiment_page
 from workbench.scored_cells import observations
 from workbench.scorers import parse_scorer
 from workbench.statistics.observations import align, are_binary, shared_clusters
 from workbench.statistics.single_run import run_mean
 
-__all__ = ["check_page_path", "gather_report", "write_page"]
+__all__ = ["gather_report"]
 
+_DECISIONS = 200  # looked at to find the newest about each candidate
 _ANSWERED = ("missing", "refused")  # what the facts of a cell say if a model answered it
 
 
@@ -71,47 +67,15 @@ async def gather_report(services: Services, experiment: ExperimentView) -> Exper
                 for version_id in dict.fromkeys(v.model_version_id for v in variants)
             ]
         ),
+        extends=await _extended(services, experiment),
+        gates=tuple(await services.gates.list(experiment_id=experiment.id, limit=_DECISIONS)),
     )
 
 
-async def write_page(services: Services, experiment: ExperimentView, path: Path) -> Path:
-    """Write the HTML page of an experiment, whole or not at all, and return its path.
-
-    A file that is there is replaced. Raises `ConfigurationError` if the path cannot be written.
-    """
-    check_page_path(path)
-    page = experiment_page(await gather_report(services, experiment))
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with _told_in_a_sentence(path):
-        try:
-            beside.write_text(page, encoding="utf-8", newline="\n")
-            beside.replace(path)
-        except OSError:
-            beside.unlink(missing_ok=True)
-            raise
-    return path
-
-
-def check_page_path(path: Path) -> None:
-    """Refuse a path, before any work, that no page could be written to."""
-    with _told_in_a_sentence(path):
-        is_folder, has_folder = path.is_dir(), path.parent.is_dir()
-    if is_folder:
-        raise ConfigurationError(
-            f"{path} is a folder: name a file.", hint=f"As in {path / 'report.html'}"
-        )
-    if not has_folder:
-        raise ConfigurationError(
-            f"The folder {path.parent} does not exist.", hint="Make it, or name another."
-        )
-
-
-@contextmanager
-def _told_in_a_sentence(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from error
+async def _extended(services: Services, experiment: ExperimentView) -> int | None:
+    if experiment.extends_id is None:
+        return None
+    return (await services.experiments.by_id(experiment.extends_id)).number
 
 
 # Comparisons
@@ -142,8 +106,11 @@ async def _comparisons(services: Services, experiment: ExperimentView) -> list[C
 def _is_declared(comparison: ComparisonView, experiment: ExperimentView) -> bool:
     """Whether this is the analysis of the plan: its margin, and intervals wide enough for
     all candidates."""
+    baselines = {str(run.id) for run in experiment.runs}
+    if stored := experiment.spec.get("baseline_run"):
+        baselines = {stored["id"]}
     return (
-        comparison.baseline_run_id in {run.id for run in experiment.runs}
+        str(comparison.baseline_run_id) in baselines
         and comparison.plan["margin"] == experiment.plan.margin
         and comparison.plan["comparisons"] >= len(experiment.runs) - 1
     )
@@ -162,6 +129,8 @@ async def _runs_from_elsewhere(
 ) -> list[RunView]:
     own = {run.id for run in experiment.runs}
     names = [c.result["baseline_run"] for c in comparisons if c.baseline_run_id not in own]
+    if stored := experiment.spec.get("baseline_run"):
+        names.append(stored["name"])
     return [await services.experiments.run(name) for name in dict.fromkeys(names)]
 
 

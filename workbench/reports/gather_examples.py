@@ -13,9 +13,15 @@ from app.schemas.datasets import DatasetVersionView, ExampleView
 from app.schemas.experiments import ExperimentView, RunView
 from app.schemas.generations import GenerationView
 from app.schemas.scores import ScoreView
+from workbench.message_text import message_text
 from workbench.reports.experiment import Answer, Example, Excerpt, excerpt
 
-__all__ = ["MAX_EXAMPLES", "MAX_TEXT", "examples_side_by_side", "examples_that_changed"]
+__all__ = [
+    "MAX_EXAMPLES",
+    "MAX_TEXT",
+    "examples_side_by_side",
+    "examples_that_changed",
+]
 
 MAX_EXAMPLES = 50
 """Examples shown in one report, over all its comparisons."""
@@ -121,7 +127,7 @@ def _answer(told: _Told, run: RunView, *, several: bool) -> Answer:
     return Answer(
         run=run.name,
         status=story.status,
-        text=None if message is None else excerpt(_message_text(message), MAX_TEXT),
+        text=None if message is None else excerpt(message_text(message), MAX_TEXT),
         error=_error(story),
         scores=scores,
         repetition=story.repetition + 1 if several else None,
@@ -133,18 +139,6 @@ def _error(story: GenerationView) -> str | None:
         return None
     message = (story.error or {}).get("message")
     return f"{story.error_code}: {message}" if message else story.error_code
-
-
-def _message_text(message: Mapping[str, Any]) -> str:
-    """Return what an assistant message says: its text, a refusal, the tools it calls."""
-    content = message.get("content")
-    parts = [content] if isinstance(content, str) else [p.get("text", "") for p in content or ()]
-    if refusal := message.get("refusal"):
-        parts.append(f"[refused] {refusal}")
-    for call in message.get("tool_calls") or ():
-        function = call.get("function", {})
-        parts.append(f"[calls] {function.get('name')}({function.get('arguments')})")
-    return "\n".join(part for part in parts if part)
 
 
 def _input(example: ExampleView) -> Excerpt | None:

@@ -12,22 +12,24 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from functools import cache
-from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from app.core.hashing import content_hash
-from workbench.reports.charts import forest_plot
+from workbench.reports.charts import flip_bars, forest_plot, tradeoff_plot
+from workbench.reports.decisions import gate_texts
+from workbench.reports.evidence import EXPLORATORY, plan_facts
 from workbench.reports.examples import (
     answers_text,
     changed_examples,
     changes_text,
+    more_changes,
     plain_examples,
 )
 from workbench.reports.experiment import ExperimentReport
+from workbench.reports.figures import flip_rows, slices, tradeoff
 from workbench.reports.provenance import (
     model_facts,
     parameter_facts,
@@ -45,21 +47,9 @@ from workbench.reports.sections import (
     verdicts,
     warnings,
 )
+from workbench.reports.visible import visible
 
-__all__ = ["experiment_page", "visible"]
-
-_UNSEEN: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b\u2028-\u202e\u2060\u2066-\u2069\ufeff\ufff9-\ufffb"
-    "\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]"
-)
-
-
-def visible(text: str) -> str:
-    """Return the text with every character that could deceive the eye as `⟨U+202E⟩`.
-
-    Tabs and line ends stay, CR LF becomes LF. Joiners stay, since scripts and emoji need them.
-    """
-    return _UNSEEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text.replace("\r\n", "\n"))
+__all__ = ["experiment_page"]
 
 
 def experiment_page(report: ExperimentReport) -> str:
@@ -77,11 +67,20 @@ def experiment_page(report: ExperimentReport) -> str:
         no_verdict=None if report.comparisons else no_verdict(report),
         forests=forests(report),
         forest_plot=forest_plot,
+        flip_rows=flip_rows(report),
+        flip_bars=flip_bars,
+        plan=plan_facts(report.experiment.plan, report.experiment.spec),
+        gates=gate_texts(report),
+        slices=slices(report),
+        exploratory=EXPLORATORY,
+        tradeoff=tradeoff(report),
+        tradeoff_plot=tradeoff_plot,
         runs=run_rows(report),
         warnings=warnings(report),
         method_facts=method_facts,
         changes_text=changes_text,
         changed_examples=changed_examples,
+        more_changes=more_changes,
         answers_text=answers_text,
         plain_examples=plain_examples(report),
         prompt_changes=prompt_changes(report),

@@ -1,10 +1,21 @@
-"""Comparisons as Markdown, for a pull request or a note."""
+"""Comparisons and experiments as Markdown, for a pull request or a note.
+
+Names and sentences are escaped, so that they stay text. What a model, a prompt or a dataset
+says stands in code spans only: there neither markup nor a mention nor an address means
+anything, and a span's fence is longer than any run of backticks in it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
+from workbench.reports.decisions import GateText, gate_texts
+from workbench.reports.evidence import EXPLORATORY, evidence_facts, plan_facts
+from workbench.reports.examples import more_changes
+from workbench.reports.experiment import ComparisonReport, Example, ExperimentReport
+from workbench.reports.figures import Slices, slices
 from workbench.reports.numbers import (
     difference_text,
     mean_text,
@@ -13,8 +24,24 @@ from workbench.reports.numbers import (
     ratio_text,
     statuses_text,
 )
+from workbench.reports.provenance import record_facts
+from workbench.reports.sections import (
+    Facts,
+    Note,
+    RunRow,
+    banners,
+    header_facts,
+    no_verdict,
+    run_rows,
+    verdicts,
+    warnings,
+)
+from workbench.reports.visible import visible
 
-__all__ = ["comparison_markdown"]
+__all__ = ["comparison_markdown", "experiment_markdown"]
+
+_MAX_EXAMPLES: Final = 10  # of each comparison: a comment is skimmed, the page is read
+_MAX_TEXT: Final = 240  # characters of one answer
 
 
 def comparison_markdown(result: Mapping[str, Any]) -> str:
@@ -60,18 +87,177 @@ def comparison_markdown(result: Mapping[str, Any]) -> str:
         "|---|---|---|---|",
         *(_row(row) for row in rows[1:]),
     ]
+    if facts := evidence_facts(result):
+        lines += ["", *_list(facts)]
     if result["warnings"]:
         lines += ["", *(f"- {_warning(warning)}" for warning in result["warnings"])]
     return "\n".join(lines)
 
 
-def _row(cells: tuple[str, ...]) -> str:
+def experiment_markdown(report: ExperimentReport, spec_hash: str) -> str:
+    """Return what the page says of an experiment, verdicts and changed examples first."""
+    experiment = report.experiment
+    lines = [
+        f"## Experiment {experiment.number}: {_cell(experiment.name or experiment.dataset)}",
+        "",
+        *_list(header_facts(report)),
+    ]
+    for banner in banners(report):
+        lines += ["", f"> **{_cell(banner.title)}.** {_note(banner.text, banner.command)}"]
+    lines += _verdicts(report)
+    for comparison in report.comparisons:
+        lines += _changes(comparison)
+    for gate in gate_texts(report):
+        lines += _gate(gate)
+    if plan := plan_facts(experiment.plan, experiment.spec):
+        lines += ["", "### Plan", "", *_list(plan)]
+    for part in slices(report):
+        lines += _slices(part)
+    lines += ["", "### Runs", "", *_runs(run_rows(report))]
+    lines += _warnings(report)
+    lines += ["", "### Provenance", "", *_list(record_facts(report, spec_hash))]
+    return "\n".join(lines) + "\n"
+
+
+def _verdicts(report: ExperimentReport) -> list[str]:
+    if not report.comparisons:
+        return ["", _note(*_parts(no_verdict(report)))]
+    lines = ["", "### Verdict", ""]
+    for verdict in verdicts(report):
+        marks = "".join(f" · {mark}" for mark in verdict.marks)
+        lines.append(
+            f"- {verdict.symbol} **{verdict.word}**{marks}: {_code(verdict.candidate)} against "
+            f"{_code(verdict.baseline)}. {_cell(verdict.sentence)}"
+        )
+        if verdict.blocking:
+            lines.append(f"  - would be blocked at a gate: {_cell(verdict.blocking)}")
+        lines += [f"  - {_note(*_parts(note))}" for note in verdict.notes]
+    return lines
+
+
+def _changes(comparison: ComparisonReport) -> list[str]:
+    """Return the changed examples as a table, losses before gains."""
+    result, shown = comparison.result, comparison.examples[:_MAX_EXAMPLES]
+    if not shown:
+        return []
+    losses, gains = f"{result['baseline_only']:,}", f"{result['candidate_only']:,}"
+    lines = [
+        "",
+        f"### Changed: {losses} worse, {gains} better with {_code(str(result['candidate_run']))}",
+        "",
+        "| example | score | input | expected | baseline | candidate |",
+        "|---|---|---|---|---|---|",
+        *(_example(example) for example in shown),
+    ]
+    if more := more_changes(comparison, len(shown)):
+        lines += ["", _note(*_parts(more))]
+    return lines
+
+
+def _example(example: Example) -> str:
+    before, after = example.scores or (None, None)
+    score = "" if before is None or after is None else f"{before:.3g} → {after:.3g}"
+    answers = [
+        answer.text.text if answer and answer.text else (answer.status if answer else "no outcome")
+        for answer in example.answers
+    ]
+    given = [text.text if text else "" for text in (example.input, example.expected)]
+    cells = [example.key, *given, *answers]
+    key, *texts = (_code(text, limit=_MAX_TEXT) for text in cells)
+    return f"| {key} | {score} | {' | '.join(texts)} |"
+
+
+def _gate(gate: GateText) -> list[str]:
+    return [
+        "",
+        f"### Gate: {gate.symbol} {gate.word}, {_code(gate.candidate)} against "
+        f"{_code(gate.baseline)}",
+        "",
+        f"{gate.standing}, decided {_cell(gate.made)} on {_code(gate.evidence_hash)}",
+        *(f"- exception {_cell(text)}" for text in gate.exceptions),
+        "",
+        "| check | decides | asked | found |",
+        "|---|---|---|---|",
+        *(_row((c.name, c.word, c.asked, c.found)) for c in gate.checks),
+    ]
+
+
+def _slices(part: Slices) -> list[str]:
+    lines = ["", f"### Slices: {_code(part.candidate)} against {_code(part.baseline)}", ""]
+    lines += [_cell(EXPLORATORY), "", "| slice | difference in points |", "|---|---|"]
+    lines += [
+        f"| {_code(f'{row.group} = {row.label}', limit=_MAX_TEXT)} | {_cell(row.figures)} |"
+        for row in part.rows
+    ]
+    lines += [f"| {_code(name)} | {_cell(told)} |" for name, told in part.secondary]
+    if part.more:
+        lines += ["", _note(f"{part.more:,} more slices:", part.command)]
+    return lines
+
+
+def _runs(rows: Sequence[RunRow]) -> list[str]:
+    titles = ("run", "cells", "score", "tokens", "cost", "latency p50", "p95")
+    lines = [_row(titles), "|" + "---|" * len(titles)]
+    for run in rows:
+        scores = "; ".join(
+            f"{s.scorer}: {s.mean} {f'({s.basis})' if s.basis else ''}" for s in run.scores
+        )
+        marks = f" ({', '.join(run.marks)})" if run.marks else ""
+        cells = (
+            f"{run.name}{marks}",
+            ", ".join((*run.cells, *run.problems)),
+            scores or "not scored",
+            ", ".join(run.tokens),
+            run.cost,
+            *run.latency,
+        )
+        lines.append(_row(cells))
+    return lines
+
+
+def _warnings(report: ExperimentReport) -> list[str]:
+    found = warnings(report)
+    if not found:
+        return []
+    lines = ["", "### Warnings", ""]
+    for warning in found:
+        mark = "**blocks a gate** " if warning.blocking else ""
+        told = " ".join(_cell(text) for text in warning.texts)
+        lines.append(f"- {mark}`{warning.code}`: {told} {_note(*_parts(warning.remedy))}".rstrip())
+    return lines
+
+
+def _list(facts: Facts) -> list[str]:
+    return [f"- {_cell(name)}: {_cell(text)}" for name, text in facts]
+
+
+def _parts(note: Note) -> tuple[str, str]:
+    return note.text, note.command
+
+
+def _note(text: str, command: str) -> str:
+    return f"{_cell(text)} {_code(command)}" if command else _cell(text)
+
+
+def _code(text: str, *, limit: int | None = None) -> str:
+    """Return one line as a code span, at most `limit` characters of it; empty stays empty."""
+    line = " ".join(visible(text).split())
+    if limit is not None and len(line) > limit:
+        line = f"{line[:limit]}…"
+    if not line:
+        return ""
+    fence = "`" * (max((len(run) for run in re.findall("`+", line)), default=0) + 1)
+    room = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{fence}{room}{line}{room}{fence}".replace("|", "\\|")
+
+
+def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
 
 
 def _cell(text: str) -> str:
     """Escape what Markdown or HTML would read as markup; one line."""
-    out = " ".join(str(text).split())
+    out = " ".join(visible(str(text)).split())
     for character in "\\`*_{}[]<>|#":
         out = out.replace(character, f"\\{character}")
     return out

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
 __all__ = [
+    "compare_command",
     "count_text",
     "difference_figures",
     "difference_text",
@@ -22,6 +24,12 @@ __all__ = [
 
 _MINUS = "\N{MINUS SIGN}"
 _TIMES = "\N{MULTIPLICATION SIGN}"
+
+
+def compare_command(result: Mapping[str, Any]) -> str:
+    """The command that shows the whole of a stored comparison, every changed example included."""
+    runs = shlex.join([str(result["baseline_run"]), str(result["candidate_run"])])
+    return f"workbench compare {runs} --format json"
 
 
 def count_text(number: int, noun: str) -> str:

@@ -14,6 +14,13 @@ from typing import Any, Final
 
 from app.schemas.scores import ScorerView
 from workbench.reports.charts import ForestRow
+from workbench.reports.evidence import (
+    coverage_text,
+    dataset_versions,
+    evidence_facts,
+    marks,
+    remedy,
+)
 from workbench.reports.experiment import ComparisonReport, ExperimentReport, RunReport, RunScore
 from workbench.reports.numbers import (
     count_text,
@@ -153,9 +160,30 @@ def banners(report: ExperimentReport) -> list[Banner]:
                 "made them is not on this record.",
             )
         )
+    if report.extends is not None:
+        found.append(
+            Banner(
+                "An extension",
+                f"This experiment carries on experiment {report.extends} over a newer dataset "
+                "version. Its evidence grew after it had been looked at, so that it cannot "
+                "decide a gate that was planned for a fixed number of examples.",
+            )
+        )
+    if reused := sum(r.totals.reused for r in report.runs):
+        found.append(
+            Banner(
+                "Answers used again",
+                f"{count_text(reused, 'answer')} of earlier runs {_stand(reused)} here. Nothing "
+                "was paid for them again, and their latency is not counted.",
+            )
+        )
     if left := sum(r.cells_open for r in report.runs if r.run.origin == "executed"):
         found.append(_unfinished(report, left))
     return found
+
+
+def _stand(count: int) -> str:
+    return "stands" if count == 1 else "stand"
 
 
 def _unfinished(report: ExperimentReport, left: int) -> Banner:
@@ -189,6 +217,7 @@ class Verdict:
     sentence: str
     blocking: str
     notes: tuple[Note, ...]
+    marks: tuple[str, ...] = ()
 
 
 def verdicts(report: ExperimentReport) -> list[Verdict]:
@@ -200,6 +229,8 @@ def _verdict(comparison: ComparisonReport) -> Verdict:
     result = comparison.result
     word = str(result["verdict"])
     notes: list[Note] = []
+    if len(dataset_versions(result)) > 1:
+        notes.append(Note(f"Compared over two dataset versions: {coverage_text(result)}."))
     if not comparison.declared:
         notes.append(Note("This is not the analysis that was declared before the run."))
     if comparison.stale:
@@ -219,6 +250,7 @@ def _verdict(comparison: ComparisonReport) -> Verdict:
         sentence=str(result["sentence"]),
         blocking=_names(str(w["code"]) for w in result["warnings"] if w["blocking"]),
         notes=tuple(notes),
+        marks=marks(result),
     )
 
 
@@ -233,8 +265,8 @@ def _tone(verdict: str) -> str:
 
 def no_verdict(report: ExperimentReport) -> Note:
     """Say why there is no verdict and what would give one."""
-    experiment, baseline = report.experiment, report.baseline
-    if len(experiment.runs) == 1:
+    baseline = report.baseline
+    if len(report.runs) == 1:
         return Note("There is one run, so nothing to compare it with. Its answers stand below.")
     candidate = next(r.run.name for r in report.runs if r.run.id != baseline.run.id)
     compare = f"workbench compare {baseline.run.name} {candidate} --scorer NAME"
@@ -359,10 +391,12 @@ def _cells(report: RunReport) -> tuple[str, ...]:
     counts = {status: n for status, n in sorted(report.totals.by_status.items()) if n}
     if report.cells_open:
         counts["open"] = report.cells_open
+    reused = (f"{report.totals.reused:,} used again",) if report.totals.reused else ()
     if len(counts) == 1:
         [(status, count)] = counts.items()
-        return (f"all {count:,} {status}",)
-    return (*(f"{count:,} {status}" for status, count in counts.items()), f"of {report.wanted:,}")
+        return (f"all {count:,} {status}", *reused)
+    told = tuple(f"{count:,} {status}" for status, count in counts.items())
+    return (*told, f"of {report.wanted:,}", *reused)
 
 
 def _score_cell(score: RunScore) -> ScoreCell:
@@ -405,11 +439,12 @@ def _cost(report: RunReport) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """All that is warned of under one code, each sentence once."""
+    """All that is warned of under one code, each sentence once, and what to do about it."""
 
     code: str
     blocking: bool
     texts: tuple[str, ...]
+    remedy: Note
 
 
 def warnings(report: ExperimentReport) -> list[Warned]:
@@ -421,7 +456,12 @@ def warnings(report: ExperimentReport) -> list[Warned]:
             names = texts.setdefault(str(w["text"]), [])
             names.append(str(comparison.result["candidate_run"]))
     told = [
-        Warned(code, blocking, tuple(_concerning(report, *item) for item in texts.items()))
+        Warned(
+            code,
+            blocking,
+            tuple(_concerning(report, *item) for item in texts.items()),
+            Note(*remedy(code, report.experiment.number)),
+        )
         for (code, blocking), texts in found.items()
     ]
     return sorted(told, key=lambda warned: not warned.blocking)
@@ -448,6 +488,7 @@ def method_facts(comparison: ComparisonReport) -> Facts:
             f"{count_text(result['n_pairs'], 'example')} scored on both sides{clusters}",
         ),
         ("Method", _method(result)),
+        *evidence_facts(result),
     ]
     if result["p_value"] is not None:
         facts.append(("Test", _test(result)))

@@ -121,6 +121,22 @@ def test_a_place_that_cannot_be_written_is_refused_before_any_work(
     assert told in run("report", "--html", target, code=2)
 
 
+def test_all_forms_are_written_at_once_and_tell_the_same(run: Run) -> None:
+    run(*EXPERIMENT, "--scorer", "numeric_answer", "--margin", "0.03")
+    told = run("report", "--html", "a.html", "--markdown", "a.md", "--json", "a.json")
+    assert told.split() == ["a.html", "a.md", "a.json"]
+    facts = json.loads(Path("a.json").read_text())
+    [compared] = facts["comparisons"]
+    assert compared["declared"] is True
+    assert compared["sentence"] in _text(Path("a.html").read_text())
+    assert compared["verdict"].replace("_", " ") in Path("a.md").read_text()
+    assert [r["statuses"] for r in facts["runs"]] == [{"completed": 60}, {"completed": 60}]
+
+
+def test_no_form_at_all_is_refused(run: Run) -> None:
+    assert "Say what to write." in run("report", code=2)
+
+
 @pytest.mark.parametrize("length", [250, 300])  # the name beside it is longer by a few
 def test_a_file_that_cannot_be_written_is_told_in_a_sentence_and_leaves_nothing(
     run: Run, workspace: Path, length: int

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from app.core.parameters import ModelFacts, ParameterFact
 from app.schemas.datasets import DatasetVersionView
 from app.schemas.experiments import ExperimentView, Plan, RunView
+from app.schemas.gates import GateDecisionView
 from app.schemas.generations import GenerationStatus, RunTotals
 from app.schemas.models import ModelVersionView
 from app.schemas.prompts import MessageTemplate, PromptContent, PromptVersionView
@@ -32,7 +33,9 @@ __all__ = [
     "Texts",
     "answer",
     "comparison",
+    "evidence",
     "example",
+    "gate_decision",
     "make_report",
     "result",
     "run_report",
@@ -67,6 +70,7 @@ class Texts:
     sentence: str = "Candidate is better by 6.0 points."
     reported: str = "small-2026"
     source: str = "tickets.csv"
+    part: str = "en"
 
     @classmethod
     def all_of(cls, text: str) -> Texts:
@@ -213,7 +217,8 @@ def run_report(
 
 def result(texts: Texts = ORDINARY, **changes: Any) -> dict[str, Any]:
     """A stored comparison of `baseline` with the candidate."""
-    side = {"mean": 0.7, "interval": [0.63, 0.76], "n_cells": 200, "n_scored": 200}
+    counts = {"n_cells": 200, "n_scored": 200, "n_correct": 140}
+    side = {"mean": 0.7, "interval": [0.63, 0.76], **counts}
     return {
         "baseline_run": "baseline",
         "candidate_run": texts.run,
@@ -263,6 +268,80 @@ def result(texts: Texts = ORDINARY, **changes: Any) -> dict[str, Any]:
     }
 
 
+def evidence(texts: Texts = ORDINARY) -> dict[str, Any]:
+    """What a comparison says beside its difference; earlier ones were stored without it."""
+    effect = {"estimate": 0.04, "low": -0.02, "high": 0.1, "level": 0.95}
+    return {
+        "coverage": {
+            "baseline_examples": 200,
+            "candidate_examples": 210,
+            "common": 190,
+            "only_baseline": 6,
+            "only_candidate": 16,
+            "changed": 4,
+            "baseline_dataset": "tickets@1",
+            "candidate_dataset": texts.part,
+        },
+        "comparability": [
+            {
+                "field": "sampling",
+                "baseline": texts.part,
+                "candidate": texts.part,
+                "blocking": True,
+                "text": texts.part,
+            }
+        ],
+        "slices": [
+            {"column": "language", "value": texts.part, "n_pairs": 48, **effect,
+             "p_value": 0.04, "q_value": 0.21},
+            {"column": "language", "value": "de", "n_pairs": 2, "estimate": None, "low": None,
+             "high": None, "level": 0.95, "p_value": None, "q_value": None},
+            {"column": texts.part, "value": None, "n_pairs": 30, **effect,
+             "p_value": 0.3, "q_value": 0.3},
+        ],
+        "secondary": [
+            {"scorer": texts.part, "n_pairs": 190, **effect, "p_value": 0.2, "q_value": 0.2}
+        ],
+        "reliability": {
+            "k": 3,
+            "baseline": {"pass_at_k": 0.8, "pass_hat_k": 0.4},
+            "candidate": {"pass_at_k": 0.85, "pass_hat_k": None},
+        },
+        "sequential": {
+            "decided": True,
+            "n_used": 120,
+            "n_max": 400,
+            "looks": 6,
+            "method": "asymptotic_cs",
+            "calls_saved": 560,
+        },
+        "preference": {
+            "wins": 60,
+            "losses": 30,
+            "ties": 10,
+            "win_rate": 0.65,
+            "consistency": 0.9,
+            "first_share": 0.52,
+            "first_p": 0.5,
+            "length_slope": 0.3,
+            "length_p": 0.02,
+            "length_controlled_win_rate": 0.6,
+        },
+        "judge": {"qualified": False, "sentence": texts.part, "agreement": 0.5},
+        "ppi": {**effect, "n_labels": 80, "weight": 0.7},
+        "overall": {"name": "cochran_q", "n_runs": 3, "p_value": 0.01},
+        "across_models": {
+            "baseline_prompt": "triage@1",
+            "candidate_prompt": "triage@2",
+            "by_model": [
+                {"model": texts.part, "n_pairs": 190, "difference": effect},
+                {"model": "openai/large", "n_pairs": 0, "difference": None},
+            ],
+            "average": {"n_pairs": 190, "difference": effect},
+        },
+    }  # fmt: skip
+
+
 def answer(
     run: str,
     text: str | None,
@@ -275,6 +354,7 @@ def answer(
 ) -> Answer:
     told: Literal["scored", "failed"] = "failed" if value is None else "scored"
     score = ScoreView(
+        scorer_id=_id(1),
         scorer="contains",
         version=1,
         status=told,
@@ -329,6 +409,34 @@ def comparison(
     )
 
 
+def gate_decision(texts: Texts = ORDINARY, **changes: Any) -> GateDecisionView:
+    """A decision about the second run against the first: one check passed, one did not."""
+    checks = [
+        {"kind": "primary", "name": texts.part, "decision": "passed", "asked": texts.part,
+         "found": "+6.0", "sentence": texts.part},
+        {"kind": "size", "name": "examples", "decision": "blocked", "asked": "400 examples",
+         "found": "200 examples", "sentence": "Too few."},
+    ]  # fmt: skip
+    exception = {"name": "floating", "allowed": False, "text": texts.part}
+    return GateDecisionView.model_validate(
+        {
+            "id": _id(90),
+            "experiment_id": _id(1),
+            "baseline_run_id": _id(10),
+            "candidate_run_id": _id(11),
+            "plan": {},
+            "decision": "blocked",
+            "exit_code": 13,
+            "binding": False,
+            "evidence": {"checks": checks, "exceptions": [exception]},
+            "evidence_hash": "sha256:evidence",
+            "created_at": _NOW,
+            "created_by": texts.actor,
+            **changes,
+        }
+    )
+
+
 def make_report(
     texts: Texts = ORDINARY,
     *,
@@ -336,6 +444,8 @@ def make_report(
     comparisons: Sequence[ComparisonReport] | None = None,
     examples: Sequence[Example] = (),
     experiment: Mapping[str, Any] | None = None,
+    gates: Sequence[GateDecisionView] = (),
+    extends: int | None = None,
 ) -> ExperimentReport:
     """Two runs of 200 examples each, compared once, unless something else is wished."""
     chosen = (
@@ -388,4 +498,6 @@ def make_report(
             _prompt(11, texts, f"Name the queue.\n{texts.prompt}"),
         ),
         models=(_model(texts),),
+        extends=extends,
+        gates=tuple(gates),
     )

@@ -55,7 +55,7 @@ def test_the_sections_stand_in_the_order_in_which_they_are_needed() -> None:
     page = experiment_page(make_report())
     places = [
         page.index(f'<section id="{name}">')
-        for name in ("verdict", "runs", "warnings", "method", "examples", "provenance")
+        for name in ("verdict", "examples", "plan", "runs", "warnings", "method", "provenance")
     ]
     assert places == sorted(places)
 
@@ -267,7 +267,9 @@ def test_an_answer_without_its_text_says_why(side: Any, told: str) -> None:
 def test_what_was_cut_off_is_counted() -> None:
     shown = example(input=excerpt("x" * 7_000, 6_000), expected=None)
     text = _text(make_report(comparisons=[comparison(examples=[shown])]))
-    assert "1,000 more characters are on the record." in text
+    assert (
+        "1,000 more characters are on the record: workbench show baseline --key example-1" in text
+    )
     assert "Expected\nnone" in text
 
 
@@ -307,7 +309,7 @@ def test_candidates_with_different_baselines_share_one_chart_by_groups() -> None
         )
     )
     assert "against baseline" in text and "against candidate" in text
-    assert experiment_page(make_report()).count("<figure>") == 1
+    assert text.count("Difference in contains v1") == 1
 
 
 def test_provenance_names_all_that_went_in() -> None:

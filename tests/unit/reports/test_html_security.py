@@ -11,18 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.reports.builders import Texts, make_report
-from workbench.reports.html import experiment_page, visible
+from tests.unit.reports.builders import Texts, comparison, evidence, gate_decision, make_report
+from workbench.reports.experiment import ExperimentReport
+from workbench.reports.html import experiment_page
+from workbench.reports.visible import visible
 
 _ELEMENTS = {
     *("html", "head", "meta", "title", "style", "body", "header", "footer", "nav", "main"),
     *("section", "article", "h1", "h2", "h3", "h4", "p", "a", "span", "strong", "code", "div"),
     *("dl", "dt", "dd", "ul", "li", "table", "thead", "tbody", "tr", "th", "td", "mark"),
-    *("figure", "figcaption", "svg", "line", "circle", "text", "details", "summary"),
+    *("figure", "figcaption", "svg", "line", "circle", "rect", "text", "desc"),
+    *("details", "summary"),
 }
 _ATTRIBUTES = {
     *("lang", "charset", "name", "content", "http-equiv", "id", "class", "role", "scope", "href"),
-    *("dir", "open", "cx", "cy", "r", "x", "y", "x1", "x2", "y1", "y2"),
+    *("dir", "open", "cx", "cy", "r", "x", "y", "x1", "x2", "y1", "y2", "width", "height"),
     *("aria-label", "aria-hidden"),
 }
 
@@ -101,7 +104,7 @@ class _Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append(tag)
         self.attributes += [(tag, name, value) for name, value in attrs]
-        if tag not in ("meta", "line", "circle"):
+        if tag not in ("meta", "line", "circle", "rect"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -136,14 +139,25 @@ def _check(page: _Page) -> None:
     assert links and all(re.fullmatch("#[a-z]+", link) for link in links)
 
 
+def _report_of(text: str) -> ExperimentReport:
+    """A report with this text in every place that holds one, the newest ones included."""
+    texts = Texts.all_of(text)
+    return make_report(
+        texts,
+        comparisons=[comparison(texts, changes=evidence(texts))],
+        gates=[gate_decision(texts)],
+        extends=7,
+    )
+
+
 @pytest.fixture(scope="module")
 def ordinary_shape() -> list[str]:
-    return _shape(_Page(experiment_page(make_report(Texts.all_of("plain text")))))
+    return _shape(_Page(experiment_page(_report_of("plain text"))))
 
 
 @pytest.mark.parametrize("payload", HOSTILE)
 def test_a_hostile_text_in_every_place_stays_text(payload: str, ordinary_shape: list[str]) -> None:
-    page = _Page(experiment_page(make_report(Texts.all_of(payload))))
+    page = _Page(experiment_page(_report_of(payload)))
     _check(page)
     assert _shape(page) == ordinary_shape
     assert visible(payload) in "".join(page.texts)
@@ -158,7 +172,7 @@ def test_a_hostile_text_in_every_place_stays_text(payload: str, ordinary_shape: 
     )
 )
 def test_no_text_whatever_adds_an_element_or_an_attribute(text: str) -> None:
-    page = _Page(experiment_page(make_report(Texts.all_of(text))))
+    page = _Page(experiment_page(_report_of(text)))
     _check(page)
 
 

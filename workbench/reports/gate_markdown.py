@@ -1,0 +1,103 @@
+"""Stored gate decisions as Markdown, for the comment of a pull request or merge request.
+
+Every text is escaped: names and reasons come from people and files, and must neither become
+markup nor mention somebody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from app.schemas.gates import GateDecisionView
+from workbench.reports.gate_text import (
+    DECISION_MEANINGS,
+    check_label,
+    decision_word,
+    short_evidence,
+    standing_text,
+)
+
+__all__ = ["gate_markdown"]
+
+_MARKS = {"passed": "✅", "worse": "❌", "infrastructure": "⚠️", "incomparable": "⚠️"}
+_OTHER_MARK = "➖"
+_AT = "&#64;"  # a bare @name would notify whoever is called so
+_NO_LINK = "&#58;//"  # a bare address would become a link
+
+
+def gate_markdown(decisions: Sequence[GateDecisionView]) -> str:
+    """Return all decisions of an experiment; with several, a table of them stands first."""
+    parts = []
+    if len(decisions) > 1:
+        parts.append(_summary(decisions))
+    parts += [_decision(decision) for decision in decisions]
+    return "\n\n".join(parts) + "\n"
+
+
+def _summary(decisions: Sequence[GateDecisionView]) -> str:
+    experiment = decisions[0].evidence["experiment"]
+    lines = [
+        f"## Experiment {experiment}: {len(decisions)} candidates",
+        "",
+        "| candidate | decision | standing |",
+        "|---|---|---|",
+    ]
+    for decision in decisions:
+        name = _escaped(decision.evidence["candidate"]["name"])
+        word = f"{_mark(decision.decision)} {decision_word(decision.decision)}"
+        lines.append(f"| {name} | {word} | {_escaped(standing_text(decision))} |")
+    return "\n".join(lines)
+
+
+def _decision(decision: GateDecisionView) -> str:
+    evidence = decision.evidence
+    word = decision_word(decision.decision)
+    lines = [
+        f"### {_mark(decision.decision)} Gate {word}: {DECISION_MEANINGS[decision.decision]}",
+        "",
+        f"**Candidate** {_escaped(evidence['candidate']['name'])}  ",
+        f"**Baseline** {_escaped(evidence['baseline']['name'])}  ",
+        f"**Data** {_escaped(evidence['dataset']['reference'])}  ",
+        f"**Standing** {_escaped(standing_text(decision))}",
+    ]
+    if evidence["reasons"]:
+        lines += ["", *(f"- {_escaped(reason)}" for reason in evidence["reasons"])]
+    lines += ["", "| check | | asked | found |", "|---|---|---|---|"]
+    lines += [_row(check) for check in evidence["checks"]]
+    remarks = [
+        *(f"`{note['name']}`: {_escaped(note['text'])}" for note in evidence["exceptions"]),
+        *(f"`{note['code']}`: {_escaped(note['text'])}" for note in evidence["notes"]),
+    ]
+    if remarks:
+        lines += ["", *(f"- {remark}" for remark in remarks)]
+    lines += [
+        "",
+        f"Evidence `{short_evidence(decision)}`, experiment {evidence['experiment']}. "
+        f"Look again: `workbench gate --show {short_evidence(decision)}`",
+    ]
+    return "\n".join(lines)
+
+
+def _row(check: dict[str, Any]) -> str:
+    result = "ok" if check["decision"] == "passed" else f"**{decision_word(check['decision'])}**"
+    cells = (
+        f"{_mark(check['decision'])} {_escaped(check_label(check))}",
+        result,
+        _escaped(check["asked"]),
+        _escaped(check["found"]),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _mark(decision: str) -> str:
+    return _MARKS.get(decision, _OTHER_MARK)
+
+
+def _escaped(text: str) -> str:
+    """Return a text that Markdown and HTML read as text, on one line."""
+    out = " ".join(str(text).split()).replace("&", "&amp;")
+    for character in "\\`*_{}[]|#~":
+        out = out.replace(character, f"\\{character}")
+    out = out.replace("<", "&lt;").replace(">", "&gt;")
+    return out.replace("@", _AT).replace("://", _NO_LINK)
