@@ -1,0 +1,77 @@
+"""Statements on `gate_decision`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, insert, or_, select
+
+from app.database import AsyncSession
+from app.models import Experiment, GateDecision, Run
+from app.schemas.gates import GateDecisionView
+
+__all__ = ["GateRepository"]
+
+
+class GateRepository:
+    """Stored gate decisions; none is ever changed."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, values: Mapping[str, Any]) -> None:
+        """Insert one decision."""
+        await self._session.execute(insert(GateDecision), [dict(values)])
+
+    async def newest(
+        self, *, experiment_id: UUID | None = None, limit: int
+    ) -> Sequence[GateDecisionView]:
+        """Return decisions, of one experiment or of all, newest first."""
+        statement = _newest_first().limit(limit)
+        if experiment_id is not None:
+            statement = statement.where(GateDecision.experiment_id == experiment_id)
+        return await self._views(statement)
+
+    async def by_hash_prefix(self, prefix: str, *, limit: int) -> Sequence[GateDecisionView]:
+        """Return decisions whose evidence hash begins so, newest first."""
+        begins_so = GateDecision.evidence_hash.startswith(prefix, autoescape=True)
+        return await self._views(_newest_first().where(begins_so).limit(limit))
+
+    async def whole_runs(
+        self, variant_id: UUID, dataset_version_id: UUID, *, repetitions: int, examples: int | None
+    ) -> Sequence[str]:
+        """Return names of completed runs of a variant over a dataset version, newest first.
+
+        Only runs with at least as many repetitions and examples (None: all of them) count, and
+        none that a sequential plan may have stopped before the end.
+        """
+        whole = Experiment.example_limit.is_(None)
+        covers = whole if examples is None else or_(whole, Experiment.example_limit >= examples)
+        statement = (
+            select(Run.name, Experiment.plan)
+            .join(Experiment, Experiment.id == Run.experiment_id)
+            .where(
+                Run.variant_id == variant_id,
+                Run.dataset_version_id == dataset_version_id,
+                Experiment.status == "completed",
+                Experiment.repetitions >= repetitions,
+                covers,
+            )
+            .order_by(Run.created_at.desc(), Run.id.desc())
+        )
+        rows = await self._session.execute(statement)
+        return [name for name, plan in rows if plan.get("mode") != "sequential"]
+
+    async def _views(self, statement: Select[GateDecision]) -> Sequence[GateDecisionView]:
+        return [
+            GateDecisionView.model_validate(
+                {name: getattr(row, name) for name in GateDecisionView.model_fields}
+            )
+            for row in (await self._session.execute(statement)).scalars()
+        ]
+
+
+def _newest_first() -> Select[GateDecision]:
+    return select(GateDecision).order_by(GateDecision.created_at.desc(), GateDecision.id.desc())
