@@ -6,6 +6,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# The packages of other tools' formats that `make nightly` reads our exports with.
+REFERENCES := $(foreach name,dotprompt prompty-1 prompty-2,$(VENV)/references/$(name)/.installed)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test check format nightly bench migrate migrate-create migrate-rollback wheel clean
@@ -45,8 +47,14 @@ check: setup ## lint, types, import contracts, architecture
 format: setup ## format the code
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-nightly: setup ## the tests that are too slow for every change
+nightly: setup $(REFERENCES) ## the tests that are too slow for every change
 	@$(BIN)/python -m pytest -q -m nightly --timeout 3600
+
+$(VENV)/references/%/.installed: pyproject.toml
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(@D)/bin/python -m pip install --quiet --group reference-$*
+	@touch $@
 
 bench: setup ## measure: throughput, CPU, memory, start-up, faults; prints a table
 	@$(BIN)/python -m pytest -q -s -m benchmark --timeout 3600 tests/benchmarks

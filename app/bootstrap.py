@@ -12,13 +12,18 @@ from app.core.redaction import Redactor
 from app.core.settings import EndpointSettings, Settings
 from app.core.telemetry import create_tracer
 from app.database import Database
+from app.llm.budget import BudgetStore
 from app.llm.client import LLMClient, ProviderFactory
 from app.llm.limits import AccountLimits
 from app.llm.providers import Provider
+from app.services.aliases import AliasService
+from app.services.budgets import BudgetService
 from app.services.comparisons import ComparisonService
 from app.services.datasets import DatasetService
 from app.services.experiments import ExperimentService
+from app.services.gates import GateService
 from app.services.generations import GenerationService
+from app.services.judgements import JudgementService
 from app.services.models import ModelService
 from app.services.prompts import PromptService
 from app.services.scores import ScoreService
@@ -41,7 +46,11 @@ class Services:
     experiments: ExperimentService
     generations: GenerationService
     scores: ScoreService
+    judgements: JudgementService
     comparisons: ComparisonService
+    budgets: BudgetService
+    gates: GateService
+    aliases: AliasService
 
     def llm_client(
         self,
@@ -49,11 +58,13 @@ class Services:
         *,
         concurrency: int | None = None,
         share: float = 1.0,
+        budget: BudgetStore | None = None,
     ) -> LLMClient:
         """Return a client for these endpoints of the settings; close it when done.
 
         `concurrency` None adapts to each provider. `share` is this process's part of every
-        limit. Raises `ConfigurationError` for an endpoint that the settings do not have.
+        limit. `budget` bounds what its calls may cost (`budgets.open`). Raises
+        `ConfigurationError` for an endpoint that the settings do not have.
         """
         # Imported here, like the SDKs below: most commands call no model.
         from app.core.logging import create_logger
@@ -70,6 +81,7 @@ class Services:
                 )
                 for name, endpoint in chosen.items()
             },
+            budget=budget,
             share=share,
             clock=self.clock,
             tracer=create_tracer(),
@@ -108,7 +120,11 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
             experiments=ExperimentService(database, used, variants),
             generations=GenerationService(database, used),
             scores=ScoreService(database, used),
+            judgements=JudgementService(database, used),
             comparisons=ComparisonService(database, used),
+            budgets=BudgetService(database, used),
+            gates=GateService(database, used),
+            aliases=AliasService(database, used),
         )
     finally:
         await database.close()

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from app.schemas.scores import ScoredCell
-from workbench.scorers import Scorer
+from workbench.scorers import AnyScorer
 from workbench.statistics.observations import STATUSES, Observations
 
 __all__ = ["clusters", "observations"]
 
 
-def observations(cells: Sequence[ScoredCell], rule: Scorer[Any]) -> Observations:
+def observations(cells: Sequence[ScoredCell], rule: AnyScorer[Any]) -> Observations:
     """Return a run's scores as statistics take them; a missing score is NaN, never 0."""
     low, high = rule.range
     return Observations(

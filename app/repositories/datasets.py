@@ -7,15 +7,24 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, Table, and_, exists, func, insert, select, text
+from sqlalchemy import JSON as JSON_TYPE
+from sqlalchemy import Row, Select, Table, and_, cast, exists, func, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import aliased
+from sqlalchemy.sql import ColumnElement
 
+from app.core.hashing import JSON
 from app.core.ids import new_id
 from app.database import AsyncSession
 from app.models import Content, Dataset, DatasetVersion, DatasetVersionExample, Example
 from app.repositories.content import decode_body
-from app.schemas.datasets import ChangeCounts, DatasetSummary, DatasetVersionView, ExampleView
+from app.schemas.datasets import (
+    ChangeCounts,
+    DatasetSummary,
+    DatasetVersionView,
+    ExampleMember,
+    ExampleView,
+)
 
 __all__ = ["DatasetRepository"]
 
@@ -176,6 +185,33 @@ class DatasetRepository:
         )
         return [_example(row) for row in await self._session.execute(statement)]
 
+    async def examples_at(self, version_id: UUID, positions: Sequence[int]) -> list[ExampleView]:
+        """Return the examples at these positions, texts included, in the order asked for."""
+        found: dict[int, ExampleView] = {}
+        for start in range(0, len(positions), _MAX_PARAMETERS):
+            statement = _examples(version_id).where(
+                DatasetVersionExample.position.in_(positions[start : start + _MAX_PARAMETERS])
+            )
+            for row in await self._session.execute(statement):
+                found[row.position] = _example(row)
+        return [found[position] for position in positions]
+
+    async def members_at(self, version_id: UUID, positions: Sequence[int]) -> list[ExampleMember]:
+        """Return ids, keys and clusters of the examples at these positions, in this order."""
+        found: dict[int, ExampleMember] = {}
+        for start in range(0, len(positions), _MAX_PARAMETERS):
+            statement = (
+                select(DatasetVersionExample.position, Example.id, Example.key, Example.cluster)
+                .join(Example, Example.id == DatasetVersionExample.example_id)
+                .where(
+                    DatasetVersionExample.dataset_version_id == version_id,
+                    DatasetVersionExample.position.in_(positions[start : start + _MAX_PARAMETERS]),
+                )
+            )
+            for row in await self._session.execute(statement):
+                found[row.position] = ExampleMember(row.id, row.key, row.cluster)
+        return [found[position] for position in positions]
+
     async def examples_by_key(
         self, version: DatasetVersionView, keys: Sequence[str]
     ) -> dict[str, tuple[ExampleView, str]]:
@@ -209,6 +245,41 @@ class DatasetRepository:
             .limit(limit)
         )
         return [(_example(row), row.content_hash) for row in await self._session.execute(statement)]
+
+    async def content_hashes(self, version_id: UUID, *, limit: int | None) -> dict[str, str]:
+        """Return the content hash of each example by key; with `limit` of the first ones."""
+        statement = (
+            select(Example.key, Example.content_hash)
+            .join(DatasetVersionExample, DatasetVersionExample.example_id == Example.id)
+            .where(DatasetVersionExample.dataset_version_id == version_id)
+        )
+        if limit is not None:
+            statement = statement.where(DatasetVersionExample.position < limit)
+        rows = await self._session.execute(statement)
+        return {key: content_hash for key, content_hash in rows}  # noqa: C416 - typed as a dict
+
+    async def metadata(self, version_id: UUID) -> dict[str, dict[str, JSON]]:
+        """Return the metadata of each example by key; an erased text has none.
+
+        Only this part of the texts leaves the database. Examples with equal metadata share one
+        object.
+        """
+        part: ColumnElement[str | None]
+        if self._session.get_bind().dialect.name == "postgresql":
+            part = cast(Content.body, JSON_TYPE)["metadata"].as_string()
+        else:
+            part = func.json_extract(Content.body, "$.metadata")
+        statement = (
+            select(Example.key, part)
+            .select_from(DatasetVersionExample)
+            .join(Example, Example.id == DatasetVersionExample.example_id)
+            .join(Content, Content.id == Example.content_id)
+            .where(DatasetVersionExample.dataset_version_id == version_id)
+        )
+        # Past the session: rows of plain columns need nothing of its bookkeeping.
+        rows = (await (await self._session.connection()).execute(statement)).all()
+        decoded = {text_: decode_body(text_) for text_ in {row[1] for row in rows} - {None}}
+        return {key: decoded[text_] for key, text_ in rows if text_ is not None}
 
     async def change_counts(
         self, before: DatasetVersionView, after: DatasetVersionView

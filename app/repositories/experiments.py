@@ -14,6 +14,8 @@ from app.database import AsyncSession
 from app.models import (
     Dataset,
     DatasetVersion,
+    DatasetVersionExample,
+    Example,
     Experiment,
     Job,
     LanguageModel,
@@ -23,10 +25,11 @@ from app.models import (
     Run,
     Variant,
 )
-from app.schemas.experiments import ExperimentView, JobView, Plan, RunView
+from app.schemas.experiments import ExperimentView, JobView, Plan, RunView, SequentialOutcome
 
 __all__ = ["ExperimentRepository"]
 
+_SEQUENTIAL = "sequential"  # the name in a job's detail of where a sequential plan ended
 _NUMBER_LOCK = 7_311_002  # names the advisory lock under which experiments get their numbers
 
 
@@ -80,6 +83,13 @@ class ExperimentRepository:
     async def by_id(self, experiment_id: UUID) -> ExperimentView | None:
         return await self._one(_experiments().where(Experiment.id == experiment_id))
 
+    async def question_count(self, dataset_version_id: UUID) -> int:
+        """Return how many different specifications were run over a dataset version."""
+        statement = select(func.count(func.distinct(Experiment.spec_hash))).where(
+            Experiment.dataset_version_id == dataset_version_id
+        )
+        return (await self._session.execute(statement)).scalar_one()
+
     async def latest(self, *, unfinished: bool = False) -> ExperimentView | None:
         statement = _experiments().order_by(Experiment.number.desc()).limit(1)
         if unfinished:
@@ -93,8 +103,7 @@ class ExperimentRepository:
                 _experiments().order_by(Experiment.number.desc()).limit(limit)
             )
         ).all()
-        runs = await self._runs_of([row[0].id for row in rows])
-        return [_view(row, runs.get(row[0].id, [])) for row in rows]
+        return await self._views(rows)
 
     async def runs_named(self, text_: str) -> Sequence[RunView]:
         """Return the run of exactly this name, else up to twenty whose names begin so."""
@@ -141,10 +150,61 @@ class ExperimentRepository:
 
     async def _one(self, statement: Select[*tuple[Any, ...]]) -> ExperimentView | None:
         row = (await self._session.execute(statement)).one_or_none()
-        if row is None:
-            return None
-        runs = await self._runs_of([row[0].id])
-        return _view(row, runs.get(row[0].id, []))
+        return None if row is None else (await self._views([row]))[0]
+
+    async def _views(self, rows: Sequence[Any]) -> Sequence[ExperimentView]:
+        runs = await self._runs_of([row[0].id for row in rows])
+        ended = await self._sequential_ends(
+            [row[0].id for row in rows if row[0].plan.get("mode") == "sequential"]
+        )
+        return [_view(row, runs.get(row[0].id, []), ended.get(row[0].id)) for row in rows]
+
+    async def _sequential_ends(
+        self, experiment_ids: Sequence[UUID]
+    ) -> Mapping[UUID, SequentialOutcome]:
+        """Return where sequential plans ended; the look that ended one is a job of its own."""
+        if not experiment_ids:
+            return {}
+        statement = select(Job.experiment_id, Job.detail).where(
+            Job.experiment_id.in_(experiment_ids), Job.kind == "compare"
+        )
+        return {
+            row.experiment_id: SequentialOutcome.model_validate(row.detail[_SEQUENTIAL])
+            for row in await self._session.execute(statement)
+            if _SEQUENTIAL in row.detail
+        }
+
+    async def has_clusters(self, dataset_version_id: UUID) -> bool:
+        """Whether two examples of a version share a cluster."""
+        shared = (
+            select(Example.cluster)
+            .join(DatasetVersionExample, DatasetVersionExample.example_id == Example.id)
+            .where(
+                DatasetVersionExample.dataset_version_id == dataset_version_id,
+                Example.cluster.is_not(None),
+            )
+            .group_by(Example.cluster)
+            .having(func.count() > 1)
+            .limit(1)
+        )
+        return (await self._session.execute(shared)).first() is not None
+
+    async def count_shared(self, version: tuple[UUID, int], other: tuple[UUID, int]) -> int:
+        """Count the examples that two dataset versions share; of each the first ones only."""
+        theirs = select(DatasetVersionExample.example_id).where(
+            DatasetVersionExample.dataset_version_id == other[0],
+            DatasetVersionExample.position < other[1],
+        )
+        statement = (
+            select(func.count())
+            .select_from(DatasetVersionExample)
+            .where(
+                DatasetVersionExample.dataset_version_id == version[0],
+                DatasetVersionExample.position < version[1],
+                DatasetVersionExample.example_id.in_(theirs),
+            )
+        )
+        return (await self._session.execute(statement)).scalar_one()
 
     async def _runs_of(self, experiment_ids: Sequence[UUID]) -> Mapping[UUID, Sequence[RunView]]:
         statement = (
@@ -218,11 +278,18 @@ def _run(row: Any) -> RunView:
     )
 
 
-def _view(row: Any, runs: Sequence[RunView]) -> ExperimentView:
+def _view(
+    row: Any, runs: Sequence[RunView], sequential: SequentialOutcome | None
+) -> ExperimentView:
     experiment: Experiment = row[0]
+    plan = Plan.model_validate(experiment.plan)
     count = row[2]
     if experiment.example_limit is not None:
         count = min(count, experiment.example_limit)
+    if plan.mode == "sequential" and plan.n is not None:
+        count = min(count, plan.n)
+    if sequential is not None:
+        count = sequential.n_used
     return ExperimentView(
         id=experiment.id,
         number=experiment.number,
@@ -230,11 +297,12 @@ def _view(row: Any, runs: Sequence[RunView]) -> ExperimentView:
         dataset_version_id=experiment.dataset_version_id,
         dataset=f"{row[3]}@{row[1]}",
         spec=experiment.spec,
-        plan=Plan.model_validate(experiment.plan),
+        plan=plan,
         repetitions=experiment.repetitions,
         example_count=count,
         example_limit=experiment.example_limit,
         extends_id=experiment.extends_id,
+        sequential=sequential,
         status=experiment.status,
         runs=tuple(runs),
         created_at=experiment.created_at,

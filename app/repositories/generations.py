@@ -136,7 +136,14 @@ class GenerationRepository:
             statement = statement.where(Generation.status.in_(statuses))
         if after is not None:
             statement = statement.where(tuple_(Example.key, Generation.repetition) > after)
-        statement = statement.order_by(Example.key, Generation.repetition).limit(limit)
+        return await self._told(statement.order_by(Example.key, Generation.repetition).limit(limit))
+
+    async def story(self, generation_id: UUID) -> GenerationView | None:
+        """Return one whole generation of a run."""
+        told = await self._told(_stories().where(Generation.id == generation_id))
+        return told[0] if told else None
+
+    async def _told(self, statement: Select[*tuple[Any, ...]]) -> list[GenerationView]:
         rows = (await self._session.execute(statement)).all()
         bodies = await ContentRepository(self._session).bodies(
             {content_id for row in rows for content_id in _content_ids(row) if content_id}

@@ -31,6 +31,7 @@ __all__ = [
     "DatasetVersionView",
     "ExampleChange",
     "ExampleInput",
+    "ExampleMember",
     "ExampleMessage",
     "ExampleView",
     "check_json",
@@ -238,6 +239,14 @@ class ExampleView:
     expected_output: JSON = None
     metadata: Mapping[str, JSON] = field(default_factory=dict)
     cluster: str | None = None
+
+
+class ExampleMember(NamedTuple):
+    """One example of a version without its text."""
+
+    id: UUID
+    key: str
+    cluster: str | None
 
 
 class ChangeCounts(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,6 +15,7 @@ from app.schemas.models import ModelVersionView
 from app.schemas.prompts import PromptVersionView
 
 __all__ = [
+    "AMOUNT_GUARDS",
     "ExperimentView",
     "GateException",
     "GuardMetric",
@@ -25,6 +26,8 @@ __all__ = [
     "RunCounts",
     "RunView",
     "SafetyMetric",
+    "SequentialOutcome",
+    "SequentialVerdict",
     "check_margin",
 ]
 
@@ -45,6 +48,10 @@ class GuardMetric(_Strict):
 
     metric: str = Field(min_length=1, max_length=100)
     margin: float = Field(gt=0, allow_inf_nan=False)
+
+
+AMOUNT_GUARDS: Final = ("cost", "latency", "latency_p95")
+"""Guard metrics that are no scorers."""
 
 
 class SafetyMetric(_Strict):
@@ -157,6 +164,10 @@ class NewExperiment(_Strict):
     baseline_run: RunView | None = Field(
         default=None, description="a stored run to compare with instead of one of the variants"
     )
+    baseline_alias: str | None = Field(
+        default=None,
+        description="the alias that the baseline was named by; it is every candidate's baseline",
+    )
     plan: Plan = Field(default_factory=Plan)
     extends: UUID | None = Field(
         default=None, description="the experiment that this carries on over a newer version"
@@ -187,6 +198,39 @@ class RunCounts(_Strict):
         )
 
 
+class SequentialVerdict(_Strict):
+    """What the last look of a sequential plan said of one candidate.
+
+    `low` and `high` are the confidence sequence (None with too few pairs), at the level that the
+    number of candidates asks for; `e_value` is for pass or fail scores only.
+    """
+
+    baseline: str
+    candidate: str
+    verdict: str
+    n_pairs: int
+    low: float | None
+    high: float | None
+    level: float
+    e_value: float | None
+
+
+class SequentialOutcome(_Strict):
+    """Where a sequential plan ended, stored once.
+
+    The evidence is the first `n_used` examples of the plan's order, finished in every run;
+    outcomes beyond them were under way when the last look decided. `decided` is False if
+    `n_max` was reached without a verdict for every candidate.
+    """
+
+    decided: bool
+    n_used: int
+    n_max: int
+    looks: int
+    scorer: str
+    candidates: tuple[SequentialVerdict, ...]
+
+
 class ExperimentView(_Strict):
     """One experiment; its runs in the order of the specification."""
 
@@ -198,9 +242,13 @@ class ExperimentView(_Strict):
     spec: dict[str, Any]
     plan: Plan
     repetitions: int
-    example_count: int = Field(description="examples in use: the version's, or the limit")
+    example_count: int = Field(
+        description="examples in use: the version's, or the limit; of a sequential plan those it "
+        "may ask, and once it has ended those it used"
+    )
     example_limit: int | None
     extends_id: UUID | None = None
+    sequential: SequentialOutcome | None = None
     status: Literal["open", "completed", "cancelled"]
     runs: tuple[RunView, ...]
     created_at: datetime

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -16,13 +16,16 @@ from app.llm.types import AttemptRecord, Usage
 __all__ = [
     "AttemptOutcome",
     "AttemptView",
+    "CellValue",
     "GenerationPurpose",
     "GenerationStatus",
     "GenerationView",
     "ImportedOutput",
     "Outcome",
     "Provenance",
+    "ReuseTotals",
     "RunTotals",
+    "StoredAnswer",
 ]
 
 GenerationStatus = Literal[
@@ -94,7 +97,10 @@ class AttemptOutcome:
 
 @dataclass(frozen=True, slots=True)
 class ImportedOutput:
-    """An output that was made elsewhere, for one example; None is not known."""
+    """An output that was made elsewhere, for one example; None is not known.
+
+    With an `error` there was none: the cell is stored as failed and `text` is not read.
+    """
 
     example_id: UUID
     text: str
@@ -102,6 +108,8 @@ class ImportedOutput:
     input_tokens: int | None = None
     output_tokens: int | None = None
     cost: Decimal | None = None
+    repetition: int = 0
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +128,51 @@ class RunTotals:
     unpriced: int = 0
     reopened: int = 0
     reused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """What a model answered, ready to be used again for an equal request.
+
+    `original_id` is the generation for which the call was made, also if this answer was found
+    where it was used again.
+    """
+
+    original_id: UUID
+    request_hash: str | None
+    status: GenerationStatus
+    output: JSON
+    usage: Usage
+    cost: Decimal | None
+    latency_ms: float | None
+    time_to_first_token_ms: float | None
+    finish_reason: str | None
+    error_code: str | None
+    reported_model: str | None
+    reported_fingerprint: str | None
+
+
+class CellValue(NamedTuple):
+    """How a stored cell ended, and its value under one scorer; None without one."""
+
+    status: str
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReuseTotals:
+    """What could be used again, and what was: the calls, tokens and dollars that were not spent.
+
+    `distinct` counts different requests among the `answers`; `cost` is None if none is known.
+    """
+
+    answers: int
+    distinct: int
+    reused: int
+    runs: int
+    cost: Decimal | None
+    input_tokens: int
+    output_tokens: int
 
 
 class _View(BaseModel):

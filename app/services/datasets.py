@@ -8,7 +8,7 @@ version leaves only its new cells to run.
 from __future__ import annotations
 
 import difflib
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.core.clock import Clock
 from app.core.errors import Invalid, NotFound
+from app.core.hashing import JSON
 from app.core.ids import new_id
 from app.core.permissions import Actor, Permission, require
 from app.database import AsyncSession, Database
@@ -28,6 +29,7 @@ from app.schemas.datasets import (
     DatasetVersionView,
     ExampleChange,
     ExampleInput,
+    ExampleMember,
     ExampleView,
 )
 from app.schemas.names import Name, Reference, parse_reference
@@ -191,6 +193,16 @@ class DatasetService:
                 version_id, after_position=after_position, limit=limit
             )
 
+    async def examples_at(self, version_id: UUID, positions: Sequence[int]) -> list[ExampleView]:
+        """Return the examples at these positions of a version, in the order asked for."""
+        async with self._database.read_session() as session:
+            return await DatasetRepository(session).examples_at(version_id, positions)
+
+    async def members_at(self, version_id: UUID, positions: Sequence[int]) -> list[ExampleMember]:
+        """Return the ids, keys and clusters at these positions; no text is read."""
+        async with self._database.read_session() as session:
+            return await DatasetRepository(session).members_at(version_id, positions)
+
     async def example_by_key(self, version: DatasetVersionView, key: str) -> ExampleView:
         """Return the example of a version that has this key, or raise `NotFound`."""
         async with self._database.read_session() as session:
@@ -208,6 +220,18 @@ class DatasetService:
         """Count added, removed and changed examples, by key."""
         async with self._database.read_session() as session:
             return await DatasetRepository(session).change_counts(before, after)
+
+    async def content_hashes(
+        self, version_id: UUID, *, limit: int | None = None
+    ) -> dict[str, str]:
+        """Return what identifies each example's content, by key; with `limit` of the first."""
+        async with self._database.read_session() as session:
+            return await DatasetRepository(session).content_hashes(version_id, limit=limit)
+
+    async def metadata(self, version_id: UUID) -> dict[str, dict[str, JSON]]:
+        """Return the metadata columns of each example of a version, by key."""
+        async with self._database.read_session() as session:
+            return await DatasetRepository(session).metadata(version_id)
 
     async def diff(
         self, before: DatasetVersionView, after: DatasetVersionView

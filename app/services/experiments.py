@@ -29,6 +29,7 @@ from app.schemas.experiments import (
     NewExperiment,
     RequestedVariant,
     RunView,
+    SequentialOutcome,
 )
 from app.schemas.generations import ImportedOutput, Outcome, Provenance
 from app.services import audit
@@ -65,11 +66,14 @@ class ExperimentService:
     ) -> ExperimentView:
         """Store variants, experiment and runs in one transaction.
 
-        Raises `UnfinishedExperiment` if the same specification is open, unless `again`.
+        Raises `UnfinishedExperiment` if the same specification is open, unless `again`;
+        `Invalid` for a sequential plan that has nothing to compare or no independent examples.
         """
         require(actor, Permission.EXPERIMENT_RUN)
         if new.baseline_run is None and new.baseline >= len(new.variants):
             raise Invalid("The baseline must be one of the variants.", path="baseline")
+        if new.plan.mode == "sequential":
+            await self._check_sequential(new)
         spec = _spec(new)
         spec_hash = content_hash(spec)
         now = self._clock.now()
@@ -132,6 +136,72 @@ class ExperimentService:
             await session.commit()
         return await self.by_id(experiment_id)
 
+    async def _check_sequential(self, new: NewExperiment) -> None:
+        if not new.scorers or (len(new.variants) < 2 and new.baseline_run is None):
+            raise Invalid(
+                "A sequential plan stops at a verdict: it needs a scorer, and a baseline with a "
+                "candidate.",
+                path="plan.mode",
+                hint="Add a scorer and a second variant, or take the fixed plan.",
+            )
+        async with self._database.read_session() as session:
+            clustered = await ExperimentRepository(session).has_clusters(new.dataset.id)
+        if clustered:
+            raise Invalid(
+                f"A sequential plan needs independent examples, and those of "
+                f"{new.dataset.reference} come in clusters.",
+                path="plan.mode",
+                hint="Take the fixed plan, which accounts for clusters.",
+            )
+
+    async def record_sequential_end(
+        self, actor: Actor, experiment: ExperimentView, outcome: SequentialOutcome
+    ) -> None:
+        """Store where a sequential plan ended: from now on nothing beyond it is wanted.
+
+        The look that ended it is a job of its own. Raises `Conflict` if one is stored already.
+        """
+        require(actor, Permission.EXPERIMENT_RUN)
+        now, detail = self._clock.now(), outcome.model_dump(mode="json")
+        async with self._database.write_session() as session:
+            experiments = ExperimentRepository(session)
+            stored = await experiments.by_id(experiment.id)
+            if stored is None or stored.sequential is not None:
+                raise Conflict(f"Experiment {experiment.number} has ended already.")
+            await experiments.add_job(
+                {
+                    "id": new_id(),
+                    "kind": "compare",
+                    "experiment_id": experiment.id,
+                    "status": "done",
+                    "actor": str(actor),
+                    "concurrency": 1,
+                    "started_at": now,
+                    "ended_at": now,
+                    "detail": {"sequential": detail},
+                }
+            )
+            await audit.record(
+                session,
+                self._clock,
+                actor,
+                "experiment.ended_sequentially",
+                "experiment",
+                str(experiment.id),
+                str(experiment.number),
+                {"decided": outcome.decided, "n_used": outcome.n_used, "n_max": outcome.n_max},
+            )
+            await session.commit()
+
+    async def count_shared_examples(
+        self, experiment: ExperimentView, dataset: DatasetVersionView, count: int
+    ) -> int:
+        """Return how many of the first `count` examples of a version an experiment asked too."""
+        async with self._database.read_session() as session:
+            return await ExperimentRepository(session).count_shared(
+                (dataset.id, count), (experiment.dataset_version_id, experiment.example_count)
+            )
+
     async def import_run(
         self,
         actor: Actor,
@@ -177,6 +247,23 @@ class ExperimentService:
             await session.commit()
         return await self.run(name)
 
+    async def add_outputs(
+        self, actor: Actor, run: RunView, outputs: Iterable[ImportedOutput]
+    ) -> None:
+        """Add outputs to an imported run; an answer that is there stays, a failed one gives way.
+
+        `Invalid` for a run that was executed here.
+        """
+        require(actor, Permission.EXPERIMENT_RUN)
+        if run.origin != "imported":
+            raise Invalid(f"{run.name} was executed here: nothing can be added to it.")
+        now = self._clock.now()
+        async with self._database.write_session() as session:
+            generations = GenerationRepository(session)
+            for batch in _batches(_imported_outcomes(run.id, outputs, now)):
+                await generations.add_outcomes(batch, (), now)
+            await session.commit()
+
     async def by_id(self, experiment_id: UUID) -> ExperimentView:
         """Return one experiment; `NotFound` if there is none."""
         async with self._database.read_session() as session:
@@ -206,6 +293,12 @@ class ExperimentService:
         raise NotFound(
             f"There is no experiment {reference}.", hint="See `workbench experiments list`."
         )
+
+    async def question_count(self, dataset_version_id: UUID) -> int:
+        """Return how many different questions were put to a dataset version: the same
+        specification run again is the same question."""
+        async with self._database.read_session() as session:
+            return await ExperimentRepository(session).question_count(dataset_version_id)
 
     async def list(self, *, limit: int = 50) -> Sequence[ExperimentView]:
         """Return the newest experiments, newest first."""
@@ -343,6 +436,8 @@ def _spec(new: NewExperiment) -> dict[str, JSON]:
     }
     if new.baseline_run is not None:
         spec["baseline_run"] = {"id": str(new.baseline_run.id), "name": new.baseline_run.name}
+    if new.baseline_alias is not None:
+        spec["baseline_alias"] = new.baseline_alias
     if new.extends is not None:
         spec["extends"] = str(new.extends)
     return spec
@@ -402,12 +497,13 @@ def _imported_outcomes(
     provenance = Provenance(run_id)
     for output in outputs:
         tokens = output.input_tokens is not None and output.output_tokens is not None
+        failed = output.error is not None
         yield Outcome(
-            id=cell_id(run_id, output.example_id, 0),
+            id=cell_id(run_id, output.example_id, output.repetition),
             provenance=provenance,
             example_id=output.example_id,
-            repetition=0,
-            status="completed",
+            repetition=output.repetition,
+            status="failed" if failed else "completed",
             usage=Usage(
                 output.input_tokens,
                 output.output_tokens,
@@ -417,7 +513,9 @@ def _imported_outcomes(
             finished_at=now,
             latency_ms=output.latency_ms,
             attempt_count=0,
-            output={"role": "assistant", "content": output.text},
+            output=None if failed else {"role": "assistant", "content": output.text},
+            error={"message": output.error} if failed else None,
+            error_code="application_error" if failed else None,
             cost=output.cost,
         )
 

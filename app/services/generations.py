@@ -10,15 +10,20 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from app.core.clock import Clock
+from app.core.errors import NotFound
 from app.core.permissions import Actor, Permission, require
 from app.database import Database
+from app.repositories.answers import AnswerRepository
 from app.repositories.generations import GenerationRepository
 from app.schemas.generations import (
     AttemptOutcome,
     AttemptView,
+    CellValue,
     GenerationView,
     Outcome,
+    ReuseTotals,
     RunTotals,
+    StoredAnswer,
 )
 
 __all__ = ["GenerationService"]
@@ -79,3 +84,39 @@ class GenerationService:
         """Return every ended call made for one generation."""
         async with self._database.read_session() as session:
             return await GenerationRepository(session).attempts(generation_id)
+
+    async def answers_of_cells(self, ids: Sequence[UUID]) -> dict[UUID, StoredAnswer]:
+        """Return the answers of those of the generations that a model answered, by their ids."""
+        async with self._database.read_session() as session:
+            return await AnswerRepository(session).of_cells(ids)
+
+    async def answers_to_requests(
+        self, hashes: Sequence[str], *, besides: Sequence[UUID]
+    ) -> dict[str, StoredAnswer]:
+        """Return the newest answer to each request, by its hash, given outside some runs."""
+        async with self._database.read_session() as session:
+            return await AnswerRepository(session).to_requests(hashes, besides=besides)
+
+    async def cell_values(self, ids: Sequence[UUID], scorer_id: UUID) -> dict[UUID, CellValue]:
+        """Return how those of the cells ended that have an outcome, with their scores."""
+        async with self._database.read_session() as session:
+            return await AnswerRepository(session).values(ids, scorer_id)
+
+    async def of_cell(self, run_id: UUID, key: str, repetition: int) -> GenerationView | None:
+        """Return the generation of one cell of a run, if it has one."""
+        async with self._database.read_session() as session:
+            found = await AnswerRepository(session).locate(run_id, key, repetition)
+            return None if found is None else await GenerationRepository(session).story(found)
+
+    async def by_id(self, generation_id: UUID) -> GenerationView:
+        """Return one whole generation; `NotFound` if there is none."""
+        async with self._database.read_session() as session:
+            found = await GenerationRepository(session).story(generation_id)
+        if found is None:
+            raise NotFound(f"There is no generation {generation_id}.")
+        return found
+
+    async def reuse_totals(self) -> ReuseTotals:
+        """Return what could be used again and what was, over all runs."""
+        async with self._database.read_session() as session:
+            return await AnswerRepository(session).reuse_totals()

@@ -17,7 +17,7 @@ from tests.fake_provider import FakeProviderProcess
 
 CONCURRENCY = 50
 RUN = (
-    "run", "--dataset", "sums@1", "--prompt", "ask@1", "--model", "openai/fake-model",
+    "run", "--yes", "--dataset", "sums@1", "--prompt", "ask@1", "--model", "openai/fake-model",
     "--scorer", "numeric_answer", "--concurrency", str(CONCURRENCY), "--progress", "plain",
 )  # fmt: skip
 

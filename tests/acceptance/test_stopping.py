@@ -14,7 +14,7 @@ from tests.command_line import CommandLine, arithmetic_workspace
 from tests.fake_provider import FakeProviderProcess, FaultScript, ProviderOptions
 
 RUN = (
-    "run", "--dataset", "sums@1", "--prompt", "ask@1", "--model", "openai/fake-model",
+    "run", "--yes", "--dataset", "sums@1", "--prompt", "ask@1", "--model", "openai/fake-model",
     "--scorer", "numeric_answer", "--concurrency", "50", "--progress", "plain",
 )  # fmt: skip
 

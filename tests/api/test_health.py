@@ -13,6 +13,7 @@ from app.core.errors import ConfigurationError, Unavailable
 from app.core.settings import Settings, load_settings
 from app.database import Database
 from app.main import create_app
+from app.prompts import BUILTIN_PROMPTS
 
 
 async def _set_revision(settings: Settings, revision: str) -> None:
@@ -79,7 +80,7 @@ async def test_the_start_registers_the_built_in_prompts(
     application: FastAPI, client: httpx2.AsyncClient
 ) -> None:
     names = [prompt["name"] for prompt in (await client.get("/api/prompts")).json()]
-    assert names == ["default_assistant", "passthrough"]
+    assert names == sorted(prompt.name for prompt in BUILTIN_PROMPTS)
 
 
 async def test_a_database_that_fails_makes_a_route_unavailable(

@@ -50,7 +50,8 @@ def runtime() -> set[str]:
 
 
 def development() -> set[str]:
-    return names(project()["dependency-groups"]["dev"])
+    groups = project()["dependency-groups"].values()
+    return names(text for group in groups for text in group)
 
 
 def imported() -> set[str]:

@@ -19,10 +19,17 @@ _MAY_BE_IMPORTED_LATE = (
     "app.llm.simulated_provider",
     "genai_prices",
     "importlib.metadata",
+    "pandas",
     "pyarrow",
+    "sacrebleu",
     "scipy",
     "uvloop",
-    "workbench.runner.pipeline",  # numpy and scipy
+    "workbench.cli.gate",  # numpy and scipy
+    "workbench.evaluation",  # all of the tools
+    "workbench.runner.estimate",  # every scorer
+    "workbench.runner.following",  # numpy and scipy
+    "workbench.runner.judging",  # every scorer
+    "workbench.runner.pipeline",  # likewise
     "workbench.runner.preload",  # multiprocessing
 )
 

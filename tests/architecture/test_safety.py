@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 import pytest
 
 from tests.architecture.sources import (
+    PACKAGES,
     Finder,
     Finding,
     Function,
@@ -32,7 +33,13 @@ _RUNS_CODE = frozenset(
 )
 _UNSAFE_MODULES = frozenset({"pickle", "marshal", "shelve", "subprocess", "pty", "dill"})
 _YAML = frozenset({"load", "load_all", "full_load", "full_load_all", "unsafe_load"})
-_IMPORTS_BY_NAME = frozenset({"builtins.__import__", "importlib.import_module"})
+_IMPORTS_BY_NAME = frozenset(
+    {
+        "builtins.__import__",
+        "importlib.import_module",
+        "importlib.util.spec_from_file_location",
+    }
+)
 
 _BLOCKS = frozenset(
     {
@@ -103,10 +110,17 @@ def blocking_calls(module: Module) -> Iterator[Finding]:
     for function in module.functions():
         if not isinstance(function, ast.AsyncFunctionDef):
             continue
+        asynchronous = {
+            item.context_expr
+            for node in ast.walk(function)
+            if isinstance(node, ast.AsyncWith)
+            for item in node.items
+        }
         for call in _own_calls(function):
             name = module.dotted(call.func)
             if name in _BLOCKS or (
-                isinstance(call.func, ast.Attribute)
+                call not in asynchronous  # no file is one
+                and isinstance(call.func, ast.Attribute)
                 and name.rpartition(".")[2] in (_FILE_METHODS | {"open"})
             ):
                 yield call, f"{function.name} waits in {name}"
@@ -217,12 +231,27 @@ def _unbounded_caches(module: Module, function: Function) -> Iterator[Finding]:
 
 
 def test_nothing_runs_code_that_is_data() -> None:
-    forbid(code_execution)
+    # The runner starts one program: our own script, in which a team's scorer runs.
+    forbid(code_execution, except_in=["workbench.runner.team_scoring"])
 
 
 def test_only_the_command_line_imports_by_name() -> None:
-    # It loads a command group when it is used, from a table in the same module.
-    forbid(imports_by_name, except_in=["workbench.cli.main"])
+    # The command line loads a command group when it is used, from a table in the same module.
+    # The script in which a team's scorer runs loads it from a file; nothing imports the script.
+    forbid(imports_by_name, except_in=["workbench.cli.main", "workbench.runner.team_worker"])
+
+
+def test_the_script_of_a_team_s_scorer_is_imported_by_nothing_and_imports_nothing() -> None:
+    script = "workbench.runner.team_worker"
+
+    def findings(module: Module) -> Iterator[Finding]:
+        for node, name in module.imports():
+            if name.startswith(script) or (
+                module.name == script and name.partition(".")[0] in PACKAGES
+            ):
+                yield node, f"imports {name}"
+
+    forbid(findings)
 
 
 def test_nothing_sleeps_but_by_the_event_loop() -> None:
@@ -250,9 +279,11 @@ def test_modules_keep_no_state() -> None:
         (code_execution, "from yaml import unsafe_load\nunsafe_load(text)"),
         (imports_by_name, "from importlib import import_module\nimport_module(text)"),
         (imports_by_name, "__import__(text)"),
+        (imports_by_name, "import importlib.util\nimportlib.util.spec_from_file_location(n, p)"),
         (sleeps, "from time import sleep\nsleep(1)"),
         (blocking_calls, "async def read(path):\n    with open(path) as file: ..."),
         (blocking_calls, "async def read(path): return path.read_text()"),
+        (blocking_calls, "async def read(path):\n    with path.open() as file: ..."),
         (blocking_calls, "import time\nasync def wait():\n    if True: time.sleep(1)"),
         (module_state, "def remember():\n    global SEEN\n    SEEN = 1"),
         (module_state, "cache = {}"),
@@ -277,6 +308,7 @@ def test_a_breach_would_be_found(finder: Finder, source: str) -> None:
         (code_execution, "import yaml\nyaml.load(text, Loader=yaml.CSafeLoader)"),
         (code_execution, "import re\nre.compile(text)"),
         (blocking_calls, "async def read(path): return await to_thread(path.read_text)"),
+        (blocking_calls, "async def spend(budgets):\n    async with budgets.open() as it: ..."),
         (
             blocking_calls,
             "async def read():\n    def work(): return open('x')\n    await run(work)",

@@ -19,6 +19,7 @@ _SLOW = (
     "numpy",
     "ollama",
     "openai",
+    "pandas",
     "pyarrow",
     "pydantic",
     "scipy",
@@ -57,3 +58,11 @@ def test_a_slow_library_would_be_found(library: str) -> None:
 def test_the_services_open_without_the_provider_sdks() -> None:
     loaded = loaded_by("import app.bootstrap")
     assert not loaded & {"openai", "ollama", "aiohttp", "httpx", "httpx2"}
+
+
+def test_the_api_server_loads_nothing_of_the_tools_hence_no_team_s_scorer() -> None:
+    program = "import app.main, sys\nprint(*(m for m in sys.modules if m.startswith('workbench')))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []

@@ -15,7 +15,7 @@ from tests.fake_provider import FakeProviderProcess, ProviderOptions
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(1800)]
 
 ASK = (
-    "run", "--dataset", "sums@1", "--prompt", "ask@1", "--model", "openai/fake-model",
+    "run", "--yes", "--dataset", "sums@1", "--prompt", "ask@1", "--model", "openai/fake-model",
     "--scorer", "numeric_answer", "--new",
 )  # fmt: skip
 

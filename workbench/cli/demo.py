@@ -17,7 +17,7 @@ from workbench.cli.context import Workspace, command, err, open_workspace, out
 from workbench.cli.execution import CarriedOut, carry_out
 from workbench.cli.progress import ProgressMode
 from workbench.cli.run import print_outcome
-from workbench.reports.gather import write_page
+from workbench.reports.write import write_page
 from workbench.runner.execute import ExecutionOptions
 from workbench.workspace.dataset_files import import_file
 from workbench.workspace.experiment_files import read_experiment_file

@@ -6,21 +6,25 @@ import asyncio
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from rich.console import Console
 from rich.markup import escape
 
+from app.llm.budget import BudgetReached
+from app.schemas.budgets import BudgetView
 from app.schemas.experiments import ExperimentView
 from app.schemas.generations import RunTotals
 from workbench.cli.context import ExitCode, Workspace, err
 from workbench.cli.progress import Before, ProgressMode, show_progress
+from workbench.cli.spending import budget_sentence, settle_spending
 from workbench.reports.scores import score_text
 from workbench.runner.execute import (
     AUTO_CONCURRENCY,
     ExecutionOptions,
     execute,
+    may_stop_early,
     progress_detail,
 )
 from workbench.runner.executor import ExecutionReport, Executor, FatalError, Progress
@@ -62,14 +66,15 @@ class _Handle:
 
 @dataclass(frozen=True)
 class CarriedOut:
-    """What came of it: how the execution ended, sums by run, the comparisons' results and
-    score lines by run."""
+    """What came of it: how the execution ended, sums by run, the comparisons' results,
+    score lines by run, and the budget if there is one."""
 
     experiment: ExperimentView
     exit_code: ExitCode
     totals: Sequence[RunTotals]
     comparisons: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     scores: Sequence[Sequence[str]] = field(default_factory=tuple)
+    budget: BudgetView | None = None
 
 
 async def carry_out(
@@ -83,6 +88,7 @@ async def carry_out(
     """Generate what is open, score, compare; exit codes as the design has them."""
     services, actor, console = workspace.services, workspace.actor, err()
     with experiment_lock(workspace.root, experiment.number):
+        budget = await settle_spending(services, actor, experiment)
         job_id = await services.experiments.begin_job(
             actor, experiment.id, concurrency=options.concurrency or AUTO_CONCURRENCY
         )
@@ -90,7 +96,7 @@ async def carry_out(
         status = "failed"
         handle = _Handle()
         try:
-            report = await _execute(workspace, experiment, options, processes, mode, handle)
+            report = await _execute(workspace, experiment, options, processes, mode, handle, budget)
             status = "stopped" if report.stopped or report.fatal else "done"
         except asyncio.CancelledError:
             status = "stopped"
@@ -102,7 +108,8 @@ async def carry_out(
             await services.experiments.end_job(
                 actor, job_id, status=status, detail=progress_detail(handle.progress())
             )
-        return await _conclude(workspace, experiment, report, console)
+        done = await _conclude(workspace, experiment, report, console)
+        return replace(done, budget=await services.budgets.get(experiment.id))
 
 
 async def _execute(
@@ -112,6 +119,7 @@ async def _execute(
     processes: int,
     mode: ProgressMode,
     handle: _Handle,
+    budget: BudgetView | None,
 ) -> ExecutionReport:
     services = workspace.services
     totals = await services.generations.totals([run.id for run in experiment.runs])
@@ -123,14 +131,22 @@ async def _execute(
     )
     already = sum(sum(total.by_status.values()) for total in totals.values()) - reopened
     with _interrupts(handle):
-        before = Before(already, sum(float(total.cost or 0) for total in totals.values()))
+        spent = sum(float(total.cost or 0) for total in totals.values())
+        # Of a sequential plan that has ended, more may be done than is wanted.
+        already = min(already, experiment.wanted)
+        before = Before(already, spent, None if budget is None else float(budget.amount))
         async with show_progress(err(), mode, experiment.wanted, before, handle.progress):
             if processes > 1:
                 group = ProcessGroup(
                     services.settings, workspace.actor, experiment, options, processes
                 )
                 handle.begin(group)
-                return await group.run()
+                if not may_stop_early(experiment):
+                    return await group.run()
+                # Imported here for the same reason as below.
+                from workbench.runner.following import run_sequentially
+
+                return await run_sequentially(services, workspace.actor, experiment, group)
             begin: Callable[[Executor], None] = handle.begin
             return await execute(services, workspace.actor, experiment, options, on_start=begin)
 
@@ -167,6 +183,7 @@ async def _tell_lost_calls(
     workspace: Workspace, experiment: ExperimentView, console: Console
 ) -> None:
     jobs = await workspace.services.experiments.jobs(experiment.id)
+    jobs = [job for job in jobs if job.kind == "run"]
     lost = [job for job in jobs if job.status == "lost"]
     if lost and jobs[-2:-1] == lost[-1:]:
         console.print(
@@ -179,9 +196,10 @@ async def _conclude(
     workspace: Workspace, experiment: ExperimentView, report: ExecutionReport, console: Console
 ) -> CarriedOut:
     # Imported here: scoring and comparing need libraries that would delay the first request.
-    from workbench.runner.pipeline import compare_all, score_all
+    from workbench.runner.judging import JudgeStopped
 
-    services, actor = workspace.services, workspace.actor
+    services = workspace.services
+    experiment = await services.experiments.by_id(experiment.id)  # a look may have ended it
     run_ids = [run.id for run in experiment.runs]
     totals_by_run = await services.generations.totals(run_ids)
     totals = [totals_by_run[run_id] for run_id in run_ids]
@@ -189,9 +207,33 @@ async def _conclude(
     if report.fatal is not None:
         _tell_fatal(report.fatal, experiment, done, console)
         return CarriedOut(experiment, ExitCode.USAGE, totals)
+    try:
+        return await _evaluate(workspace, experiment, report, totals, console)
+    except JudgeStopped as stopped:
+        if stopped.reason != BudgetReached.code:
+            raise
+        await _tell_budget_reached(workspace, experiment, done, report.progress, console)
+        return CarriedOut(experiment, ExitCode.STOPPED, totals)
+
+
+async def _evaluate(
+    workspace: Workspace,
+    experiment: ExperimentView,
+    report: ExecutionReport,
+    totals: Sequence[RunTotals],
+    console: Console,
+) -> CarriedOut:
+    """Score what is there; compare if nothing is open."""
+    from workbench.runner.pipeline import compare_all, score_all  # as above
+
+    services, actor = workspace.services, workspace.actor
+    done = sum(sum(total.by_status.values()) for total in totals)
     await score_all(services, actor, experiment)
     if await services.experiments.status(experiment.id) == "cancelled":
         console.print(f"Experiment {experiment.number} was cancelled; its outcomes stay.")
+        return CarriedOut(experiment, ExitCode.STOPPED, totals)
+    if done < experiment.wanted and report.progress.unpaid:
+        await _tell_budget_reached(workspace, experiment, done, report.progress, console)
         return CarriedOut(experiment, ExitCode.STOPPED, totals)
     if done < experiment.wanted:
         left = experiment.wanted - done
@@ -215,6 +257,26 @@ async def _conclude(
         )
     results = [comparison.result for comparison in comparisons]
     return CarriedOut(experiment, code, totals, results, await _scores(workspace, experiment))
+
+
+async def _tell_budget_reached(
+    workspace: Workspace,
+    experiment: ExperimentView,
+    done: int,
+    progress: Progress,
+    console: Console,
+) -> None:
+    budget = await workspace.services.budgets.get(experiment.id)
+    assert budget is not None  # noqa: S101 - without one nothing can be reached
+    console.print(
+        budget_sentence(
+            budget,
+            experiment.number,
+            done,
+            experiment.wanted,
+            next_call=progress.unpaid_call,
+        )
+    )
 
 
 async def _scores(workspace: Workspace, experiment: ExperimentView) -> list[list[str]]:
@@ -243,7 +305,7 @@ _REMEDIES = {
 
 def _tell_fatal(fatal: FatalError, experiment: ExperimentView, done: int, console: Console) -> None:
     """Say what stopped the run, what to do about it and what is kept."""
-    model = fatal.run.model or ""
+    model = (fatal.run and fatal.run.model) or ""
     variables = {"openai": ("OPENAI_API_KEY", "OPENAI_BASE_URL"), "ollama": ("", "OLLAMA_HOST")}
     prefix = f"WORKBENCH_ENDPOINT_{fatal.endpoint.upper()}"
     key, url = variables.get(fatal.endpoint, (f"{prefix}_API_KEY", f"{prefix}_BASE_URL"))
@@ -255,7 +317,7 @@ def _tell_fatal(fatal: FatalError, experiment: ExperimentView, done: int, consol
                 key=key,
                 url=url,
                 model=model,
-                run=fatal.run.name,
+                run=fatal.run.name if fatal.run else "",
                 fact=fatal.fact or "NAME=unsupported",
                 go=f"workbench resume {experiment.number}",
             )

@@ -19,6 +19,8 @@ from workbench.cli.context import (
     out,
     print_json,
 )
+from workbench.cli.counts import counts_text, done_and_failed, sequential_text
+from workbench.cli.spending import budget_json, budget_line
 from workbench.cli.tables import plain_table, print_with_whole_names
 from workbench.reports.text import comparison_text
 
@@ -40,20 +42,24 @@ async def list_(
         experiments = await workspace.services.experiments.list(limit=limit)
         totals = await _totals(workspace, experiments)
         if format_ == "json":
-            print_json([_json(e, totals[e.number]) for e in experiments])
+            print_json(
+                [_json(e, totals[e.number], await _parent(workspace, e)) for e in experiments]
+            )
             return
         if not experiments:
             out().print("No experiment yet. Start one: workbench run --help")
             return
         table = plain_table("experiment", "dataset", "runs", "done", "failed", "status", "created")
         for experiment in experiments:
-            done, failed = _done(totals[experiment.number])
+            done, failed = done_and_failed(totals[experiment.number])
             name = f" {escape(experiment.name)}" if experiment.name else ""
+            if (parent := await _parent(workspace, experiment)) is not None:
+                name += f" (extends {parent})"
             table.add_row(
                 f"{experiment.number}{name}",
                 escape(experiment.dataset),
                 str(len(experiment.runs)),
-                f"{done}/{experiment.wanted}",
+                f"{min(done, experiment.wanted)}/{experiment.wanted}",
                 str(failed) if failed else "",
                 experiment.status,
                 experiment.created_at.strftime("%Y-%m-%d %H:%M UTC"),
@@ -76,8 +82,11 @@ async def show(
         newest = {
             (c.baseline_run_id, c.candidate_run_id, c.scorer_id): c for c in comparisons[::-1]
         }
+        parent = await _parent(workspace, found)
+        budget = await services.budgets.get(found.id)
         if format_ == "json":
-            shape = _json(found, totals)
+            shape = _json(found, totals, parent)
+            shape["budget"] = budget_json(budget)
             shape["comparisons"] = [c.result for c in newest.values()]
             jobs = await services.experiments.jobs(found.id)
             shape["jobs"] = [job.model_dump(mode="json") for job in jobs]
@@ -88,9 +97,14 @@ async def show(
         console.print(
             f"[bold]Experiment {found.number}[/]{name}: {found.status}, {escape(found.dataset)}, "
             f"{found.example_count} examples x {found.repetitions}"
+            + ("" if parent is None else f", extends experiment {parent}")
         )
+        if (ended := sequential_text(found, totals)) is not None:
+            console.print(escape(ended))
+        if budget is not None:
+            console.print(f"  {budget_line(budget)}")
         for run, total in zip(found.runs, totals, strict=True):
-            counts = ", ".join(f"{n} {status}" for status, n in total.by_status.items())
+            counts = counts_text(total)
             cost = "" if total.cost is None else f", ${total.cost:.4f}"
             mark = " [yellow](simulated)[/]" if run.simulated else ""
             console.print(f"  {escape(run.name)}{mark}: {counts or 'nothing yet'}{cost}")
@@ -126,15 +140,16 @@ async def _totals(
     return {e.number: [totals[run.id] for run in e.runs] for e in experiments}
 
 
-def _done(totals: list[RunTotals]) -> tuple[int, int]:
-    done = sum(sum(total.by_status.values()) for total in totals)
-    good = sum(
-        total.by_status.get("completed", 0) + total.by_status.get("refused", 0) for total in totals
-    )
-    return done, done - good
+async def _parent(workspace: Workspace, experiment: ExperimentView) -> int | None:
+    """Return the number of the experiment that this one extends."""
+    if experiment.extends_id is None:
+        return None
+    return (await workspace.services.experiments.by_id(experiment.extends_id)).number
 
 
-def _json(experiment: ExperimentView, totals: list[RunTotals]) -> dict[str, object]:
+def _json(
+    experiment: ExperimentView, totals: list[RunTotals], parent: int | None
+) -> dict[str, object]:
     return {
         "experiment": experiment.number,
         "id": str(experiment.id),
@@ -142,6 +157,8 @@ def _json(experiment: ExperimentView, totals: list[RunTotals]) -> dict[str, obje
         "dataset": experiment.dataset,
         "status": experiment.status,
         "wanted": experiment.wanted,
+        "extends": parent,
+        "sequential": experiment.sequential and experiment.sequential.model_dump(mode="json"),
         "created_at": experiment.created_at.isoformat(),
         "created_by": experiment.created_by,
         "spec": experiment.spec,
@@ -159,6 +176,7 @@ def _json(experiment: ExperimentView, totals: list[RunTotals]) -> dict[str, obje
                 "cost": None if total.cost is None else float(total.cost),
                 "unpriced": total.unpriced,
                 "reopened": total.reopened,
+                "reused": total.reused,
             }
             for run, total in zip(experiment.runs, totals, strict=True)
         ],

@@ -25,6 +25,10 @@ _ALONE = "in an environment of its own (`pipx install prompt-workbench`)"
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("workbench.cli.init", "Make this folder a workspace."),
     "demo": ("workbench.cli.demo", "See the main job done on sample data with simulated models."),
+    "check": (
+        "workbench.cli.check",
+        "Check prompt, dataset and experiment files; nothing is called or stored.",
+    ),
     "run": (
         "workbench.cli.run",
         "Run an experiment: prompt versions x model versions on a dataset.",
@@ -39,22 +43,38 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "workbench.cli.show",
         "Show generations of a run: request, answer, scores, errors, attempts.",
     ),
+    "scorers": ("workbench.cli.scorers", "Scorers and their options: list, show."),
     "score": ("workbench.cli.score", "Score the stored outputs of a run; no model is called."),
     "compare": (
         "workbench.cli.compare",
         "Compare two runs under a scorer: difference, interval, verdict.",
     ),
+    "power": (
+        "workbench.cli.power",
+        "Say how many examples and answers a margin needs, and what they cost.",
+    ),
+    "cache": ("workbench.cli.cache", "Reuse of stored answers: explain, stats."),
+    "gate": (
+        "workbench.cli.gate",
+        "Decide the gate that an experiment declares; list and show decisions.",
+    ),
     "report": (
         "workbench.cli.report",
-        "Write an experiment as one HTML page that needs nothing else.",
+        "Write an experiment as HTML, Markdown or JSON, each one file that needs nothing else.",
     ),
     "models": (
         "workbench.cli.models",
         "The model catalog: sync, list, show, add, set, probe, price, retire.",
     ),
     "variants": ("workbench.cli.variants", "Variants: list, show."),
+    "aliases": ("workbench.cli.aliases", "Aliases: list, show, set, history."),
     "prompts": ("workbench.cli.prompts", "Prompt versions: sync, list, show, diff, publish."),
     "datasets": ("workbench.cli.datasets", "Dataset versions: import, list, show, diff."),
+    "import": ("workbench.cli.import_", "Prompts and models from other tools' files."),
+    "export": (
+        "workbench.cli.export",
+        "Prompts in other tools' formats; results as JSONL, CSV, Parquet, JUnit.",
+    ),
     "serve": ("workbench.cli.serve", "Serve the HTTP API on this machine."),
     "db": ("workbench.cli.db", "The database: upgrade, downgrade, status, backup, restore."),
 }

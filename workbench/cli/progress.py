@@ -21,7 +21,7 @@ from rich.text import Text
 from workbench.reports.numbers import money
 from workbench.runner.executor import Progress
 
-__all__ = ["Before", "ProgressMode", "show_progress"]
+__all__ = ["Before", "ProgressMode", "duration", "show_progress"]
 
 _BAR_S, _LINE_S = 0.15, 0.5
 _SETTLED_S = 1.0  # before that, a rate says nothing
@@ -38,10 +38,14 @@ class ProgressMode(StrEnum):
 
 @dataclass(frozen=True)
 class Before:
-    """What the experiment had before this process: cells with an outcome, US dollars spent."""
+    """What the experiment had before this process: cells with an outcome, US dollars spent.
+
+    `budget` is the most that it may spend, in US dollars; None: no budget.
+    """
 
     done: int
     spent: float
+    budget: float | None = None
 
 
 @asynccontextmanager
@@ -118,19 +122,22 @@ def _sentence(progress: Progress, wanted: int, before: Before, elapsed: float) -
     if progress.done or before.done:
         parts.append(_cost(progress, before))
     if rate > 0 and done < wanted and elapsed > _SETTLED_S:
-        parts.append(f"{_duration((wanted - done) / rate)} left")
+        parts.append(f"{duration((wanted - done) / rate)} left")
     return "  ".join(parts)
 
 
 def _cost(progress: Progress, before: Before) -> str:
     """What the experiment has cost so far; what is not priced is said, never shown as 0."""
     spent = before.spent + progress.cost
+    if before.budget is not None:
+        return f"{money(spent)} of {money(before.budget)}"
     if not progress.unpriced:
         return money(spent)
     return f"{money(spent)} + {progress.unpriced} unpriced" if spent else "cost unknown"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """`42 s`, `3 min`, `2.1 h`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 5400:

@@ -9,10 +9,19 @@ import typer
 
 from app.core.errors import ConfigurationError, Conflict
 from app.llm.errors import LLMError
-from workbench.cli.context import ExitCode, FormatOption, command, err, open_workspace
+from workbench.cli.context import FormatOption, command, err, open_workspace
 from workbench.cli.execution import carry_out
+from workbench.cli.gate_options import (
+    DEFAULT_FAIL_ON,
+    FailOnOption,
+    GateOption,
+    JunitOption,
+    MarkdownOption,
+    output_of_gate,
+)
 from workbench.cli.progress import ProgressMode
-from workbench.cli.run import parse_concurrency, print_outcome
+from workbench.cli.run import conclude, parse_concurrency
+from workbench.cli.spending import BudgetOption, parse_budget, set_budget
 from workbench.runner.execute import ExecutionOptions
 
 __all__ = ["ERROR_CLASSES", "app", "read_targets"]
@@ -53,8 +62,16 @@ async def resume(
             help="Retry only this class, as in timeout or server_error; implies --retry-failed."
         ),
     ] = None,
+    cache: Annotated[
+        bool, typer.Option("--cache", help="Use stored answers to equal requests again.")
+    ] = False,
+    budget: BudgetOption = None,
     concurrency: Annotated[str, typer.Option(help="A number, or auto.")] = "auto",
     processes: Annotated[int, typer.Option(min=1, max=64, help="Share the work out.")] = 1,
+    gate: GateOption = False,
+    fail_on: FailOnOption = DEFAULT_FAIL_ON,
+    markdown: MarkdownOption = None,
+    junit: JunitOption = None,
     format_: FormatOption = "text",
     progress: Annotated[ProgressMode, typer.Option(help="How progress is shown.")] = (
         ProgressMode.AUTO
@@ -71,7 +88,8 @@ async def resume(
             hint=f"To try its cells again: workbench resume --retry-failed {classes[0]}",
         )
     retry_failed = retry_failed or bool(error)
-    at_once = parse_concurrency(concurrency)
+    at_once, amount = parse_concurrency(concurrency), parse_budget(budget)
+    decided = output_of_gate(gate, fail_on, markdown, junit)
     async with open_workspace() as workspace:
         services = workspace.services
         reference = experiment or "latest"
@@ -85,15 +103,15 @@ async def resume(
         reopen = (classes or ("*",)) if retry_failed else ()
         runs, cells = _counted(len(found.runs), "run"), _counted(found.wanted, "cell")
         err().print(f"Experiment {found.number}: {runs}, {cells} wanted.")
+        await set_budget(workspace, found, amount)
         done = await carry_out(
             workspace,
             found,
-            ExecutionOptions(concurrency=at_once, reopen=reopen),
+            ExecutionOptions(concurrency=at_once, reopen=reopen, cache=cache),
             processes=processes,
             mode=progress,
         )
-        await print_outcome(workspace, done, format_)
-        return ExitCode(done.exit_code)
+        return await conclude(workspace, done, format_, decided)
 
 
 def read_targets(

@@ -12,10 +12,10 @@ from pydantic import ValidationError
 from rich.markup import escape
 
 from app.core.errors import ConfigurationError, Invalid
-from app.schemas.datasets import DatasetVersionView
-from app.schemas.experiments import ExperimentView, check_margin
+from app.schemas.experiments import NewExperiment, check_margin
 from app.schemas.names import parse_reference
 from workbench.cli.context import (
+    ExitCode,
     Format,
     FormatOption,
     Workspace,
@@ -25,15 +25,37 @@ from workbench.cli.context import (
     out,
     print_json,
 )
+from workbench.cli.counts import counts_text, sequential_text
 from workbench.cli.execution import CarriedOut, carry_out
+from workbench.cli.gate_options import (
+    DEFAULT_FAIL_ON,
+    FailOnOption,
+    GateOption,
+    GateOutput,
+    JunitOption,
+    MarkdownOption,
+    output_of_gate,
+)
 from workbench.cli.progress import ProgressMode
+from workbench.cli.spending import (
+    BudgetOption,
+    EstimateOption,
+    Spending,
+    YesOption,
+    begin_spending,
+    budget_json,
+    budget_line,
+    parse_budget,
+    set_budget,
+)
 from workbench.reports.text import comparison_text, experiment_text
 from workbench.runner.execute import ExecutionOptions
+from workbench.runner.extending import extend
 from workbench.workspace.dataset_files import import_file
 from workbench.workspace.experiment_files import ExperimentFile, read_experiment_file
 from workbench.workspace.experiments import resolve_experiment
 
-__all__ = ["app", "parse_concurrency", "print_outcome"]
+__all__ = ["app", "conclude", "parse_concurrency", "print_outcome"]
 
 app = typer.Typer(
     help="Run an experiment: prompt versions x model versions on a dataset.",
@@ -72,7 +94,11 @@ async def run(
         list[str] | None, typer.Option("--map", help="VARIABLE=COLUMN where names differ.")
     ] = None,
     baseline: Annotated[
-        str | None, typer.Option(help="The prompt to compare with (default: the first).")
+        str | None,
+        typer.Option(
+            help="What to compare with: a prompt (default: the first), a run, or an alias as in "
+            "@production."
+        ),
     ] = None,
     margin: Annotated[
         float | None, typer.Option(help="The acceptable loss: 0.03 is 3 points of a rate.")
@@ -84,9 +110,27 @@ async def run(
         str, typer.Option(help="Calls at once: a number, or auto (adapts to rate limits).")
     ] = "auto",
     processes: Annotated[int, typer.Option(min=1, max=64, help="Share the work out.")] = 1,
+    extend_: Annotated[
+        str | None,
+        typer.Option(
+            "--extend",
+            metavar="EXPERIMENT",
+            help="Carry an experiment on over a newer version of its dataset.",
+        ),
+    ] = None,
+    cache: Annotated[
+        bool, typer.Option("--cache", help="Use stored answers to equal requests again.")
+    ] = False,
+    budget: BudgetOption = None,
+    estimate: EstimateOption = False,
+    yes: YesOption = False,
     new: Annotated[
         bool, typer.Option("--new", help="Start anew although the same one is unfinished.")
     ] = False,
+    gate: GateOption = False,
+    fail_on: FailOnOption = DEFAULT_FAIL_ON,
+    markdown: MarkdownOption = None,
+    junit: JunitOption = None,
     format_: FormatOption = "text",
     progress: Annotated[ProgressMode, typer.Option(help="How progress is shown.")] = (
         ProgressMode.AUTO
@@ -100,6 +144,8 @@ async def run(
 
       workbench run --data tickets.csv --expected queue --prompt a.yaml --prompt b.yaml
       --model openai/gpt-4.1-mini --scorer exact_match
+
+      workbench run --extend 12 --dataset triage@4
     """
     flags = _flags(
         name=name,
@@ -117,7 +163,13 @@ async def run(
     _check_count("--limit", limit)
     _check_count("--repetitions", repetitions, most=1000)
     check_margin(margin)
-    options = ExecutionOptions(concurrency=parse_concurrency(concurrency))
+    decided = output_of_gate(gate, fail_on, markdown, junit)
+    if extend_ is not None:
+        _check_extension(spec, {**flags, "data": data, "margin": margin})
+    options = ExecutionOptions(concurrency=parse_concurrency(concurrency), cache=cache)
+    spending = Spending(
+        parse_budget(budget), estimate, yes, options.concurrency, options.cache, format_
+    )
     async with open_workspace() as workspace:
         chosen = None
         if data is not None:
@@ -132,12 +184,27 @@ async def run(
             )
             err().print(f"{escape(str(data))}: {escape(chosen.summary)}")
             flags["dataset"] = chosen.reference
-        asked = _asked(spec, flags, margin)
-        if chosen is None:
-            chosen = await workspace.services.datasets.get(
-                parse_reference(asked.dataset, noun="dataset")
+        if extend_ is not None:
+            wanted, sentence = await _extended(workspace, extend_, dataset)
+        else:
+            asked = _asked(spec, flags, margin)
+            if chosen is None:
+                chosen = await workspace.services.datasets.get(
+                    parse_reference(asked.dataset, noun="dataset")
+                )
+            wanted = await resolve_experiment(
+                workspace.services, workspace.actor, asked, chosen, _note, gate=gate
             )
-        experiment = await _create(workspace, asked, chosen, again=new)
+            sentence, spending = None, spending.or_budget(asked.budget)
+        code = await begin_spending(workspace, wanted, spending)
+        if code is not None:
+            return code
+        experiment = await workspace.services.experiments.create(
+            workspace.actor, wanted, again=new
+        )
+        await set_budget(workspace, experiment, spending.budget)
+        if sentence is not None:
+            err().print(f"Experiment {experiment.number} {escape(sentence)}")
         if format_ == "text":
             out().print(f"[bold]Experiment {experiment.number}[/]: {_runs(len(experiment.runs))}")
         done = await carry_out(
@@ -147,16 +214,15 @@ async def run(
             processes=processes,
             mode=progress,
         )
-        await print_outcome(workspace, done, format_)
-        return done.exit_code
+        return await conclude(workspace, done, format_, decided)
 
 
-async def _create(
-    workspace: Workspace, asked: ExperimentFile, dataset: DatasetVersionView, *, again: bool
-) -> ExperimentView:
-    services, actor = workspace.services, workspace.actor
-    new = await resolve_experiment(services, actor, asked, dataset, _note)
-    return await services.experiments.create(actor, new, again=again)
+async def _extended(
+    workspace: Workspace, reference: str, dataset: str | None
+) -> tuple[NewExperiment, str | None]:
+    """Return the experiment that carries another one on, and what to say of it."""
+    extension = await extend(workspace.services, reference, dataset)
+    return extension.new, extension.sentence
 
 
 def _note(text: str) -> None:
@@ -174,6 +240,19 @@ def _check_data_flags(
         raise ConfigurationError(
             f"{unread[0]} names a column of the file of --data, and no --data is given.",
             hint="A dataset version knows its columns already; bind them with --map.",
+        )
+
+
+def _check_extension(spec: Path | None, flags: Mapping[str, object]) -> None:
+    """Refuse what would make another question of the one that is carried on."""
+    unread = [name for name, value in flags.items() if name != "dataset" and value is not None]
+    if spec is not None or unread:
+        several = ("prompts", "models", "scorers", "parameters")  # given once each
+        option = next(iter(unread), "")
+        told = str(spec or f"--{option.removesuffix('s') if option in several else option}")
+        raise ConfigurationError(
+            f"{told} cannot be used with --extend: an extension asks what its experiment asked.",
+            hint="Only --dataset says over what; to ask something else, leave --extend out.",
         )
 
 
@@ -239,6 +318,36 @@ def _runs(count: int) -> str:
     return f"{count} run{'s' if count != 1 else ''}"
 
 
+async def conclude(
+    workspace: Workspace, done: CarriedOut, format_: Format, gate: GateOutput | None
+) -> int:
+    """Print what came of an experiment, decide its gate if asked for; return the exit code.
+
+    A run that is not finished keeps its own exit code: there is nothing to decide on yet.
+    """
+    if gate is None:
+        await print_outcome(workspace, done, format_)
+        return done.exit_code
+    if done.exit_code not in (ExitCode.DONE, ExitCode.CELLS_FAILED):
+        await print_outcome(workspace, done, format_)
+        err().print("No gate decision: the experiment is not finished.")
+        return done.exit_code
+    # Imported here: computing needs libraries that would delay the first request.
+    from workbench.cli.gate import decide, gate_exit_code, print_decisions, write_decisions
+
+    decisions = await decide(workspace, done.experiment, None)
+    code = gate_exit_code(decisions, gate.fail_on)
+    write_decisions(decisions, gate)
+    if format_ == "json":
+        gates = [decision.model_dump(mode="json") for decision in decisions]
+        print_json({**_json(done), "exit_code": code, "gates": gates})
+    else:
+        await print_outcome(workspace, done, format_)
+        out().print()
+        print_decisions(decisions, gate.fail_on, format_)
+    return code
+
+
 async def print_outcome(workspace: Workspace, done: CarriedOut, format_: Format) -> None:
     """Print what came of an experiment."""
     if format_ == "json":
@@ -247,12 +356,16 @@ async def print_outcome(workspace: Workspace, done: CarriedOut, format_: Format)
     console = out()
     scores = done.scores or [()] * len(done.totals)
     for run_, totals, lines in zip(done.experiment.runs, done.totals, scores, strict=True):
-        told = ", ".join(f"{count} {status}" for status, count in totals.by_status.items())
+        told = counts_text(totals)
         mark = " [yellow](simulated)[/]" if run_.simulated else ""
         cost = "" if totals.cost is None else f", ${totals.cost:.4f}"
         console.print(f"  {escape(run_.name)}{mark}: {told or 'nothing yet'}{cost}")
         for line in lines:
             console.print(f"    {escape(line)}")
+    if (ended := sequential_text(done.experiment, done.totals)) is not None:
+        console.print(f"  {escape(ended)}")
+    if done.budget is not None:
+        console.print(f"  {budget_line(done.budget)}")
     results = done.comparisons
     if results:
         console.print()
@@ -285,9 +398,13 @@ def _json(done: CarriedOut) -> dict[str, Any]:
                 "output_tokens": totals.output_tokens,
                 "cost": None if totals.cost is None else float(totals.cost),
                 "unpriced": totals.unpriced,
+                "reused": totals.reused,
             }
             for run_, totals in zip(done.experiment.runs, done.totals, strict=True)
         ],
         "wanted": done.experiment.wanted,
+        "budget": budget_json(done.budget),
+        "sequential": done.experiment.sequential
+        and done.experiment.sequential.model_dump(mode="json"),
         "comparisons": list(done.comparisons),
     }

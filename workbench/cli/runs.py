@@ -13,6 +13,7 @@ from app.schemas.experiments import RunView
 from app.schemas.generations import RunTotals
 from app.schemas.names import parse_reference
 from workbench.cli.context import FormatOption, command, open_workspace, out, print_json
+from workbench.cli.counts import counts_text
 from workbench.cli.tables import plain_table, print_with_whole_names
 from workbench.reports.scores import score_text
 from workbench.workspace.recorded_outputs import OutputColumns, read_recorded_outputs
@@ -116,6 +117,9 @@ async def import_(
     input_tokens: Annotated[str | None, typer.Option(help="Field: tokens in.")] = None,
     output_tokens: Annotated[str | None, typer.Option(help="Field: tokens out.")] = None,
     cost: Annotated[str | None, typer.Option(help="Field: cost in US dollars.")] = None,
+    error: Annotated[
+        str | None, typer.Option(help="Field: why there is no output; stored as failed.")
+    ] = None,
     format_: FormatOption = "text",
 ) -> None:
     """Bring in recorded outputs as a run, to be scored and compared like any other."""
@@ -129,6 +133,7 @@ async def import_(
             input_tokens=input_tokens,
             output_tokens=output_tokens,
             cost=cost,
+            error=error,
         )
         recorded = await read_recorded_outputs(services, version, file, columns)
         run = await services.experiments.import_run(
@@ -157,7 +162,7 @@ def _tokens(total: RunTotals) -> str:
 
 
 def _counts(total: RunTotals) -> str:
-    return ", ".join(f"{n} {status}" for status, n in total.by_status.items()) or "none yet"
+    return counts_text(total) or "none yet"
 
 
 def _json(run: RunView, total: RunTotals) -> dict[str, object]:
@@ -178,6 +183,7 @@ def _json(run: RunView, total: RunTotals) -> dict[str, object]:
         "cost": None if total.cost is None else float(total.cost),
         "unpriced": total.unpriced,
         "reopened": total.reopened,
+        "reused": total.reused,
         "created_at": run.created_at.isoformat(),
         "created_by": run.created_by,
     }

@@ -10,10 +10,10 @@ import typer
 from rich.markup import escape
 
 from app.schemas.scores import ScorerView
-from workbench.cli.context import Workspace, command, open_workspace, out
+from workbench.cli.context import Workspace, command, err, open_workspace, out
 from workbench.reports.scores import score_text
 from workbench.runner.scoring import score_run
-from workbench.scorers import parse_scorer
+from workbench.workspace.experiments import resolve_scorer
 
 __all__ = ["app"]
 
@@ -36,7 +36,7 @@ async def score(
     async with open_workspace() as workspace:
         services = workspace.services
         found = await services.experiments.run(run)
-        rules = [parse_scorer(text) for text in scorer]
+        rules = [await resolve_scorer(services, workspace.actor, text, _note) for text in scorer]
         views = await score_run(services, workspace.actor, found, rules)
         for view in views:
             summary = await services.scores.summary(found.id, view.id)
@@ -44,6 +44,10 @@ async def score(
             if summary.n_scored == 0:
                 told += await _why_none(workspace, found.id, view)
             out().print(f"{escape(found.name)} · {view.name} v{view.version}: {escape(told)}")
+
+
+def _note(text: str) -> None:
+    err().print(escape(text), style="dim")
 
 
 async def _why_none(workspace: Workspace, run_id: UUID, scorer: ScorerView) -> str:

@@ -14,6 +14,7 @@ from rich.text import Text
 from app.core.errors import NotFound
 from app.schemas.experiments import RunView
 from app.schemas.generations import AttemptView, GenerationView
+from app.schemas.judgements import JudgementView
 from app.schemas.scores import ScoreView
 from workbench.cli.context import FormatOption, Workspace, command, open_workspace, out, print_json
 
@@ -57,7 +58,8 @@ async def show(
         for story in stories:
             scores = await services.scores.of_generation(story.id)
             attempts = await services.generations.attempts(story.id)
-            told.append((story, scores, attempts))
+            judgements = await services.judgements.of_generation(story.id)
+            told.append((story, scores, attempts, judgements))
         if format_ == "json":
             print_json([_json(*parts) for parts in told])
             return
@@ -65,8 +67,8 @@ async def show(
             out().print("No failed cell." if failed else "No such generation yet.")
             return
         console = out()
-        for story, scores, attempts in told:
-            _print(console, story, scores, attempts, simulated=found.simulated)
+        for story, scores, attempts, judgements in told:
+            _print(console, story, scores, attempts, judgements, simulated=found.simulated)
 
 
 async def _check_key(workspace: Workspace, run: RunView, key: str) -> None:
@@ -80,11 +82,15 @@ async def _check_key(workspace: Workspace, run: RunView, key: str) -> None:
 
 
 def _json(
-    story: GenerationView, scores: Sequence[ScoreView], attempts: Sequence[AttemptView]
+    story: GenerationView,
+    scores: Sequence[ScoreView],
+    attempts: Sequence[AttemptView],
+    judgements: Sequence[JudgementView],
 ) -> dict[str, Any]:
     shape = story.model_dump(mode="json")
     shape["scores"] = [score.model_dump(mode="json") for score in scores]
     shape["attempts"] = [attempt.model_dump(mode="json") for attempt in attempts]
+    shape["judgements"] = [judgement.model_dump(mode="json") for judgement in judgements]
     return shape
 
 
@@ -93,11 +99,13 @@ def _print(
     story: GenerationView,
     scores: Sequence[ScoreView],
     attempts: Sequence[AttemptView],
+    judgements: Sequence[JudgementView],
     *,
     simulated: bool,
 ) -> None:
     repetition = f" · repetition {story.repetition + 1}" if story.repetition else ""
-    console.print(Rule(Text(f"{story.key}{repetition} · {story.status}"), align="left"))
+    status = f"{story.status}, reused" if story.reused_from_id else story.status
+    console.print(Rule(Text(f"{story.key}{repetition} · {status}"), align="left"))
     for message in (story.request or {}).get("messages", ()):
         _part(console, message["role"], message.get("content"))
     if story.output is not None:
@@ -107,12 +115,21 @@ def _print(
     for score in scores:
         value = "" if score.value is None else f" {score.value:g}"
         _part(console, score.scorer, f"{score.status}{value}: {score.explanation or ''}")
+    for judgement in judgements:
+        _part(console, f"{judgement.scorer} asked {judgement.model}", _judgement(judgement))
     if story.error_code:
         told = (story.error or {}).get("message", "")
         _part(console, "error", f"{story.error_code}: {told}")
         if body := (story.error or {}).get("body"):
             _part(console, "reply", body)
     _part(console, "facts", _facts(story))
+    if story.reused_from_id:
+        _part(
+            console,
+            "reused",
+            f"the answer of generation {story.reused_from_id}; no call was made, so time and cost "
+            "are those of then",
+        )
     if len(attempts) > 1 or story.error_code:
         for number, attempt in enumerate(attempts, start=1):
             wait = (
@@ -127,6 +144,16 @@ def _print(
                 f"{wait}",
             )
     console.print()
+
+
+def _judgement(judgement: JudgementView) -> str:
+    """Return one line on a question to a judge: which one it was, its reply, its cost."""
+    which = f"repeat {judgement.repeat + 1}" if judgement.repeat else ""
+    if judgement.position is not None:
+        which = ", ".join(filter(None, (f"shown {judgement.position}", which)))
+    reply = (judgement.reply or {}).get("content") or judgement.reason or "no reply"
+    cost = "cost unknown" if judgement.cost is None else f"${judgement.cost:.6f}"
+    return f"{which and f'({which}) '}{reply} [{judgement.prompt}, {cost}]"
 
 
 def _part(console: Console, label: str, value: object) -> None:

@@ -1,6 +1,7 @@
 """The lazy source of open cells: pages of examples from the database, one page ahead.
 
-Memory is bounded by two pages, however large the dataset is.
+Memory is bounded by two pages, however large the dataset is. Examples come in the order of
+the dataset version, or in that of a sequential plan.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from app.schemas.experiments import ExperimentView
 from app.services.datasets import DatasetService
 from app.services.generations import GenerationService
 from workbench.runner.remaining import Cell, Shard, open_cells, wanted_cells
+from workbench.runner.reuse import Reuse
 
 __all__ = ["CellSource"]
 
 _PAGE = 500
+_LEAST_PAGE = 20
 
 
 class CellSource:
@@ -33,8 +36,11 @@ class CellSource:
         shard: Shard,
         reopen: Collection[str],
         fresh: bool,
+        order: Sequence[int] | None = None,
+        reuse: Reuse | None = None,
     ) -> None:
-        """`fresh`: no outcome is stored yet, so that none needs to be looked up."""
+        """`fresh`: no outcome is stored yet, so that none needs to be looked up. `order` holds
+        the positions of the examples to ask, first to last; None: as the dataset has them."""
         self._experiment = experiment
         self._run_ids: Sequence[UUID] = [run.id for run in experiment.runs]
         self._datasets = datasets
@@ -42,8 +48,10 @@ class CellSource:
         self._shard = shard
         self._reopen = reopen
         self._fresh = fresh
-        self._position = -1
-        self._left = experiment.example_count
+        self._order = order
+        self._reuse = reuse
+        self._page_size = _page_size(experiment) if reuse else _PAGE
+        self._taken = 0
         self._cells: deque[Cell] = deque()
         self._lock = asyncio.Lock()
         self._ahead: asyncio.Task[list[Cell] | None] | None = None
@@ -77,20 +85,32 @@ class CellSource:
 
     async def _page(self) -> list[Cell] | None:
         """Return the open cells of the next examples; None at the end of the dataset."""
-        if self._left <= 0:
-            return None
-        examples: list[ExampleView] = await self._datasets.examples(
-            self._experiment.dataset_version_id,
-            after_position=self._position,
-            limit=min(_PAGE, self._left),
-        )
+        examples = await self._examples()
         if not examples:
             return None
-        self._position = examples[-1].position
-        self._left -= len(examples)
+        self._taken += len(examples)
         wanted = wanted_cells(examples, self._run_ids, self._experiment.repetitions)
         cells = [cell for cell in wanted if self._shard.has(cell)]
-        if self._fresh:
-            return cells
-        stored = await self._generations.statuses([cell.id for cell in cells])
-        return list(open_cells(cells, stored, self._reopen))
+        if not self._fresh:
+            stored = await self._generations.statuses([cell.id for cell in cells])
+            cells = list(open_cells(cells, stored, self._reopen))
+        return cells if self._reuse is None else await self._reuse.filled(cells)
+
+    async def _examples(self) -> list[ExampleView]:
+        count = min(self._page_size, self._experiment.example_count - self._taken)
+        if count <= 0:
+            return []
+        version_id = self._experiment.dataset_version_id
+        if self._order is not None:
+            positions = self._order[self._taken : self._taken + count]
+            return await self._datasets.examples_at(version_id, positions)
+        # Positions count from 0 without a gap.
+        return await self._datasets.examples(
+            version_id, after_position=self._taken - 1, limit=count
+        )
+
+
+def _page_size(experiment: ExperimentView) -> int:
+    """Return a number of examples whose cells may all hold an answer."""
+    cells_per_example = len(experiment.runs) * experiment.repetitions
+    return max(_LEAST_PAGE, _PAGE // cells_per_example)

@@ -1,39 +1,60 @@
-"""Compare two runs under one scorer: read scores, analyse, store, and say it.
+"""Compare runs under one scorer: read scores, analyse, store, and say it.
 
-Aligned by example key, never by position. What the record knows and statistics cannot —
-simulated or imported answers, retried cells, a model that changed its name, an experiment
-that is not finished — is added to the warnings here.
+Aligned by example key, never by position. Statistics see scores alone; what the record knows
+beside them — which examples two dataset versions share, what else differs between the sides,
+what was planned, where answers come from — is put beside the analysis here, and its reasoning
+is in the pure modules `comparability` and `comparison_*`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from app.bootstrap import Services
-from app.core.errors import Invalid
 from app.core.permissions import Actor
+from app.llm.budget import BudgetStore
 from app.schemas.comparisons import NewComparison
-from app.schemas.experiments import RunView, check_margin
-from app.schemas.scores import ScoredCell, ScorerView
-from workbench.runner.comparison_result import comparison_result, input_hash
-from workbench.scored_cells import observations
-from workbench.scorers import parse_scorer
-from workbench.statistics.analysis import Analysis, analyse_pair
+from app.schemas.experiments import ExperimentView, Plan, RunView, check_margin
+from app.schemas.scores import ScorerView
+from workbench.runner.comparability import Side, check_comparable, mismatches
+from workbench.runner.comparison_cells import (
+    Coverage,
+    SideCells,
+    content_coverage,
+    input_hash,
+    side_cells,
+)
+from workbench.runner.comparison_family import Member, add_family
+from workbench.runner.comparison_notes import Asked, notes
+from workbench.runner.comparison_people import corrected_difference, judge_facts, judge_notes
+from workbench.runner.comparison_reliability import reliability
+from workbench.runner.comparison_result import Comparison, comparison_result
+from workbench.runner.comparison_slices import Columns, columns_of, slices_of
+from workbench.runner.order import keys_in_use
+from workbench.runner.preferring import Preferred, family_notes, prefer
+from workbench.scorers import AnyScorer, parse_scorer
+from workbench.scorers.judges import Judge, JudgePreference
+from workbench.statistics.analysis import Examined, analyse_pair, examine_pair
+from workbench.statistics.exploratory import exploratory
+from workbench.statistics.observations import ExampleScores
+from workbench.statistics.policy import DEFAULT_SEED
+from workbench.statistics.sequential_analysis import SequentialAnalysis, analyse_sequentially
 
-__all__ = ["Comparison", "compare_runs"]
+__all__ = ["Comparison", "Slicing", "compare_pairs", "compare_runs"]
+
+MAX_SECONDARY = 20
+"""Further scorers that are compared beside the primary one, in the order of their first use."""
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """A stored analysis; `result` is what is stored, printed and reported."""
+@dataclass(frozen=True, slots=True)
+class Slicing:
+    """Which slices are looked at: none, those of the named columns, or those of the rule."""
 
-    baseline: RunView
-    candidate: RunView
-    scorer: ScorerView
-    analysis: Analysis
-    result: dict[str, Any]
+    wanted: bool = True
+    columns: tuple[str, ...] = ()
 
 
 async def compare_runs(
@@ -45,110 +66,366 @@ async def compare_runs(
     *,
     margin: float | None = None,
     comparisons: int = 1,
+    plan: Plan | None = None,
+    slicing: Slicing = Slicing(),
+    budget: BudgetStore | None = None,
 ) -> Comparison:
     """Analyse the stored scores of two runs and store the comparison.
 
     `comparisons` is the number of candidates held against this baseline: intervals widen
-    accordingly. Raises `Invalid` if the runs are of different dataset versions, or for a
-    margin that is no acceptable loss under this scorer.
+    accordingly. `plan` None takes the plan of the runs' experiment, where there is one; under a
+    sequential plan the bounds hold at every look. A judge of pairs is asked here, within the
+    `budget`, about the pairs that it has not seen yet. Raises `Invalid` for runs over different
+    datasets, or for a margin that is no acceptable loss under this scorer.
     """
-    if baseline.dataset_version_id != candidate.dataset_version_id:
-        raise Invalid(
-            f"{baseline.name} ran on {baseline.dataset} and {candidate.name} on "
-            f"{candidate.dataset}: only runs over the same dataset version can be compared."
-        )
-    if baseline.id == candidate.id:
-        raise Invalid("A run cannot be compared with itself: name two runs.")
-    rule = parse_scorer({"name": scorer.name, **scorer.config})
-    check_margin(margin, rule.range)
-    cells = [await services.scores.cells(run.id, scorer.id) for run in (baseline, candidate)]
-    analysis = analyse_pair(
-        observations(cells[0], rule),
-        observations(cells[1], rule),
+    [compared] = await compare_pairs(
+        services,
+        actor,
+        [(baseline, candidate)],
+        scorer,
         margin=margin,
         comparisons=comparisons,
-        higher_is_better=rule.direction == "higher",
+        plan=plan,
+        slicing=slicing,
+        budget=budget,
     )
-    notes = await _notes(services, (baseline, candidate), cells)
-    result = comparison_result(analysis, (baseline, candidate), scorer, cells, notes)
-    await services.comparisons.record(
-        actor,
-        NewComparison(
-            baseline_run_id=baseline.id,
-            candidate_run_id=candidate.id,
-            scorer_id=scorer.id,
-            plan={"margin": margin, "comparisons": comparisons},
-            verdict=analysis.verdict.value,
-            method=result["method"] or "none",
-            result=result,
-            input_hash=input_hash(scorer, cells),
-        ),
-    )
-    return Comparison(baseline, candidate, scorer, analysis, result)
+    return compared
 
 
-async def _notes(
+async def compare_pairs(
     services: Services,
-    runs: tuple[RunView, RunView],
-    cells: Sequence[Sequence[ScoredCell]],
-) -> list[dict[str, Any]]:
-    """Return warnings about where the answers come from."""
-    notes: list[tuple[str, bool, str]] = []
-    if any(run.simulated for run in runs):
-        notes.append(("simulated", True, "A simulated model answered, not a real one."))
-    for run, side in zip(runs, cells, strict=True):
-        if run.origin == "imported":
-            notes.append(("imported", True, f"{run.name} holds outputs that were made elsewhere."))
-        if reopened := sum(cell.reopened for cell in side):
-            notes.append(
-                ("retried", False, f"{reopened} outcomes of {run.name} come from a retry.")
-            )
-        if wanted := await _missing_cells(services, run, len(side)):
-            notes.append(
-                (
-                    "unfinished",
-                    True,
-                    f"{run.name} is not finished: {len(side)} of {wanted} cells have an outcome.",
-                )
-            )
-        reported = await services.generations.reported(run.id)
-        if len(reported) > 1:
-            names = ", ".join(f"{m or '?'} ({f or 'no fingerprint'}): {n}" for m, f, n in reported)
-            notes.append(
-                ("drift", True, f"The model behind {run.name} changed during the run: {names}.")
-            )
-    notes.extend(await _drift_between(services, runs))
-    return [{"code": c, "blocking": b, "text": t} for c, b, t in dict.fromkeys(notes)]
+    actor: Actor,
+    pairs: Sequence[tuple[RunView, RunView]],
+    scorer: ScorerView,
+    *,
+    margin: float | None = None,
+    comparisons: int | None = None,
+    plan: Plan | None = None,
+    slicing: Slicing = Slicing(),
+    budget: BudgetStore | None = None,
+) -> list[Comparison]:
+    """Analyse several (baseline, candidate) as one family and store a comparison of each.
 
-
-async def _missing_cells(services: Services, run: RunView, stored: int) -> int | None:
-    """Return how many cells are wanted if some have no outcome yet."""
-    if run.experiment_id is None:
-        return None
-    experiment = await services.experiments.by_id(run.experiment_id)
-    wanted = experiment.example_count * experiment.repetitions
-    return wanted if stored < wanted else None
-
-
-async def _drift_between(
-    services: Services, runs: tuple[RunView, RunView]
-) -> list[tuple[str, bool, str]]:
-    """The same model version must be the same model on both sides."""
-    if runs[0].model is None or runs[0].model != runs[1].model:
-        return []
-    first, second = [{r[:2] for r in await services.generations.reported(run.id)} for run in runs]
-    if first == second or len(first) != 1 or len(second) != 1:
-        return []
+    `comparisons` is the number of candidates that the intervals allow for, by default the
+    number of pairs. Nothing is stored unless every pair can be compared.
+    """
+    for pair in pairs:
+        check_comparable(*pair)
+    rule = parse_scorer({"name": scorer.name, **scorer.config})
+    check_margin(margin, rule.range)
+    desk = _Desk(
+        services, actor, scorer, rule, margin, comparisons or len(pairs), plan, slicing, budget
+    )
+    looked = [await desk.look_at(*pair) for pair in pairs]
+    add_family([look.member for look in looked], sequential=any(look.sequential for look in looked))
+    for look in looked:
+        await services.comparisons.record(actor, look.stored(scorer))
     return [
-        (
-            "drift",
-            True,
-            f"{runs[0].model} reported itself as {_reported(first)} in {runs[0].name} and as "
-            f"{_reported(second)} in {runs[1].name}.",
+        Comparison(
+            look.member.sides[0].run,
+            look.member.sides[1].run,
+            scorer,
+            look.member.analysis,
+            look.member.result,
         )
+        for look in looked
     ]
 
 
-def _reported(pairs: set[tuple[str | None, str | None]]) -> str:
-    (model, fingerprint) = next(iter(pairs))
-    return f"{model or '?'} ({fingerprint or 'no fingerprint'})"
+@dataclass(frozen=True, slots=True, eq=False)
+class _Look:
+    """One pair, analysed."""
+
+    member: Member
+    sequential: bool
+    plan: Mapping[str, Any]
+    input_hash: str
+
+    def stored(self, scorer: ScorerView) -> NewComparison:
+        before, after = (side.run for side in self.member.sides)
+        result = self.member.result
+        return NewComparison(
+            baseline_run_id=before.id,
+            candidate_run_id=after.id,
+            scorer_id=scorer.id,
+            plan=dict(self.plan),
+            verdict=self.member.analysis.verdict.value,
+            method=result["method"] or "none",
+            result=result,
+            input_hash=self.input_hash,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Desk:
+    """What all pairs of one family are looked at with."""
+
+    services: Services
+    actor: Actor
+    scorer: ScorerView
+    rule: AnyScorer[Any]
+    margin: float | None
+    comparisons: int
+    plan: Plan | None
+    slicing: Slicing
+    budget: BudgetStore | None
+
+    @property
+    def _is_judge(self) -> bool:
+        return isinstance(self.rule, Judge)
+
+    async def look_at(self, baseline: RunView, candidate: RunView) -> _Look:
+        """Read one pair and analyse it."""
+        sides = (await self._side(baseline), await self._side(candidate))
+        coverage, kept = await self._coverage(sides)
+        preferred = await self._preferred(sides)
+        cells = await self._cells(sides, self.scorer, self.rule, kept, preferred)
+        fixed = examine_pair(
+            cells[0].observations,
+            cells[1].observations,
+            margin=self.margin,
+            comparisons=self.comparisons,
+            higher_is_better=self.rule.direction == "higher",
+        )
+        plan, experiment = self._plan(sides)
+        sequential = self._sequential(fixed, plan, experiment)
+        examined = fixed if sequential is None else replace(fixed, analysis=sequential.analysis)
+        columns = await self._columns(sides[0], examined)
+        differing = mismatches(sides, cells, examined.analysis.policy)
+        asked = Asked(
+            comparisons=self.comparisons,
+            candidates=_candidates(sides, experiment),
+            plan=plan,
+            experiment=experiment,
+            question_count=await self.services.experiments.question_count(sides[0].dataset.id),
+            decided=sequential is not None and sequential.decided,
+        )
+        check = await self.services.scores.judge_check(self.scorer.id)
+        facts = {
+            "range": list(self.rule.range),
+            "direction": self.rule.direction,
+            "comparability": [asdict(mismatch) for mismatch in differing],
+            **self._slices(examined, columns, sequential),
+            "secondary": [] if sequential else await self._secondary(sides, kept),
+            "reliability": reliability(examined.aligned) if self.rule.binary else None,
+            "sequential": None if sequential is None else _progress(sequential, sides, cells),
+            "ppi": await self._people(sides, examined),
+            "preference": None if preferred is None else preferred.result,
+            "judge": judge_facts(check) if self._is_judge else None,
+        }
+        warnings = notes(sides, cells, examined.aligned, asked, differing, columns)
+        if self._is_judge:
+            warnings += judge_notes(check)
+        if isinstance(self.rule, Judge):
+            warnings += await family_notes(self.services, (baseline, candidate), self.rule)
+        if preferred is not None:
+            warnings += preferred.notes
+        result = comparison_result(
+            examined, (baseline, candidate), self.scorer, cells, coverage, facts, warnings
+        )
+        scores = (cells[0].observations, cells[1].observations)
+        return _Look(
+            member=Member(sides, scores, examined.analysis, result),
+            sequential=sequential is not None,
+            plan={
+                "margin": self.margin,
+                "comparisons": self.comparisons,
+                **({} if sequential is None else {"mode": "sequential", "n": sequential.n_max}),
+            },
+            input_hash=input_hash(self.scorer, cells),
+        )
+
+    async def _side(self, run: RunView) -> Side:
+        services = self.services
+        dataset = await services.datasets.get(run.dataset)
+        if run.experiment_id is None or run.variant_id is None:
+            return Side(run, dataset)
+        return Side(
+            run,
+            dataset,
+            await services.experiments.by_id(run.experiment_id),
+            await services.variants.get(run.variant_id),
+            await services.generations.reported(run.id),
+        )
+
+    async def _coverage(self, sides: tuple[Side, Side]) -> tuple[Coverage, frozenset[str] | None]:
+        """Return which examples the sides share, and their keys unless they share all."""
+        first, second = sides
+        names = first.run.dataset, second.run.dataset
+        if _same_examples(first, second):
+            count = first.example_count
+            return Coverage(count, count, count, 0, 0, 0, *names), None
+        before, after = [await self._contents(side) for side in sides]
+        return content_coverage((before, after), names)
+
+    async def _contents(self, side: Side) -> Mapping[str, str]:
+        """Return the content hash of each example in use, by key."""
+        found = await self.services.datasets.content_hashes(
+            side.dataset.id, limit=side.example_limit
+        )
+        used = None
+        if side.experiment is not None:
+            used = await keys_in_use(self.services, side.experiment)
+        return found if used is None else {key: found[key] for key in found if key in used}
+
+    async def _cells(
+        self,
+        sides: tuple[Side, Side],
+        scorer: ScorerView,
+        rule: AnyScorer[Any],
+        kept: frozenset[str] | None,
+        preferred: Preferred | None = None,
+    ) -> tuple[SideCells, SideCells]:
+        if preferred is not None:
+            before, after = preferred.columns
+        else:  # both at once: most of the time is the database's own
+            before, after = await asyncio.gather(
+                *(self.services.scores.columns(side.run.id, scorer.id) for side in sides)
+            )
+        return side_cells(before, rule, kept), side_cells(after, rule, kept)
+
+    async def _preferred(self, sides: tuple[Side, Side]) -> Preferred | None:
+        """Ask a judge of pairs; None for a scorer that sees one answer at a time."""
+        if not isinstance(self.rule, JudgePreference):
+            return None
+        runs = (sides[0].run, sides[1].run)
+        return await prefer(
+            self.services, self.actor, runs, self.rule, self.scorer, budget=self.budget
+        )
+
+    def _plan(self, sides: tuple[Side, Side]) -> tuple[Plan | None, ExperimentView | None]:
+        """Return the plan that binds this comparison, and the experiment that it belongs to.
+
+        A sequential plan of either side binds both: its run may have been stopped early.
+        """
+        experiments = [side.experiment for side in reversed(sides) if side.experiment is not None]
+        experiments.sort(key=lambda experiment: experiment.plan.mode != "sequential")
+        experiment = experiments[0] if experiments else None
+        plan = self.plan or (None if experiment is None else experiment.plan)
+        return plan, experiment
+
+    def _sequential(
+        self, fixed: Examined, plan: Plan | None, experiment: ExperimentView | None
+    ) -> SequentialAnalysis | None:
+        if plan is None or plan.mode != "sequential":
+            return None
+        planned = plan.n or len(fixed.keys)
+        if experiment is not None:
+            ended = experiment.sequential
+            planned = experiment.example_count if ended is None else ended.n_max
+        repeated = max(int(side.n_cells.max(initial=0)) for side in _both(fixed)) > 1
+        return analyse_sequentially(
+            fixed,
+            n_max=max(planned, 1),
+            margin=self.margin,
+            binary=self.rule.binary and not repeated,
+        )
+
+    async def _columns(self, side: Side, examined: Examined) -> Columns:
+        if not side.dataset.metadata_names:
+            return {}
+        metadata = await self.services.datasets.metadata(side.dataset.id)
+        return columns_of(metadata, examined.keys)
+
+    def _slices(
+        self, examined: Examined, columns: Columns, sequential: SequentialAnalysis | None
+    ) -> dict[str, Any]:
+        """Slices have fixed bounds, which a sequential plan may not look at."""
+        if sequential is not None or not self.slicing.wanted:
+            return {"slices": [], "slices_left_out": []}
+        sliced = slices_of(
+            examined.differences, columns, named=self.slicing.columns, seed=DEFAULT_SEED
+        )
+        return {"slices": sliced.slices, "slices_left_out": sliced.left_out}
+
+    async def _secondary(
+        self, sides: tuple[Side, Side], kept: frozenset[str] | None
+    ) -> list[dict[str, Any]]:
+        """Compare under every other scorer that has seen both runs."""
+        shared = await self.services.scores.scorers_of_both((sides[0].run.id, sides[1].run.id))
+        others = [view for view in shared if view.id != self.scorer.id]
+        analyses = {}
+        for view in others[:MAX_SECONDARY]:
+            rule = parse_scorer({"name": view.name, **view.config})
+            cells = await self._cells(sides, view, rule, kept)
+            analyses[_told(view, others)] = analyse_pair(
+                cells[0].observations,
+                cells[1].observations,
+                higher_is_better=rule.direction == "higher",
+            )
+        return [
+            {
+                "scorer": found.name,
+                "n_pairs": found.analysis.n_pairs,
+                **asdict(found.analysis.difference),
+                "p_value": found.analysis.p_value,
+                "q_value": found.q_value,
+            }
+            for found in exploratory(analyses)
+            if found.analysis.difference is not None
+        ]
+
+    async def _people(self, sides: tuple[Side, Side], examined: Examined) -> dict[str, Any] | None:
+        """Correct a judge's difference by people's labels under its criterion, its name."""
+        difference = examined.analysis.difference
+        if not self._is_judge or difference is None:
+            return None
+        before, after = [
+            await self.services.scores.human_scores(side.run.id, self.scorer.name) for side in sides
+        ]
+        return corrected_difference(examined, (before, after), level=difference.level)
+
+
+def _told(view: ScorerView, among: Sequence[ScorerView]) -> str:
+    """Name a scorer, with its options where the name alone is not unique."""
+    if sum(other.name == view.name for other in among) == 1 or not view.config:
+        return view.name
+    return f"{view.name}:{','.join(f'{k}={v}' for k, v in sorted(view.config.items()))}"
+
+
+def _both(examined: Examined) -> tuple[ExampleScores, ExampleScores]:
+    return examined.aligned.baseline, examined.aligned.candidate
+
+
+def _same_examples(first: Side, second: Side) -> bool:
+    """Whether both runs use the same examples for certain, without reading them.
+
+    A sequential plan that has ended uses some examples of its version, and has to be looked up.
+    """
+    ended = any(
+        side.experiment is not None and side.experiment.sequential is not None
+        for side in (first, second)
+    )
+    same = first.dataset.id == second.dataset.id
+    return same and first.example_count == second.example_count and not ended
+
+
+def _candidates(sides: tuple[Side, Side], experiment: ExperimentView | None) -> int:
+    """Return how many candidates the experiment of both runs holds against its baseline."""
+    if experiment is None or "baseline_run" in experiment.spec:
+        return 1 if experiment is None else len(experiment.runs)
+    if any(side.run.experiment_id != experiment.id for side in sides):
+        return 1
+    return len(experiment.runs) - 1
+
+
+def _progress(
+    found: SequentialAnalysis, sides: tuple[Side, Side], cells: tuple[SideCells, SideCells]
+) -> dict[str, Any]:
+    """Return how far a sequential plan is, and how many calls its early end has saved."""
+    followed = [
+        (side.experiment, stored)
+        for side, stored in zip(sides, cells, strict=True)
+        if side.experiment is not None and side.experiment.plan.mode == "sequential"
+    ]
+    looks = [e.sequential.looks for e, _ in followed if e.sequential is not None]
+    wanted = [found.n_max * e.repetitions - stored.n_stored for e, stored in followed]
+    return {
+        "decided": found.decided,
+        "n_used": found.n_used,
+        "n_max": found.n_max,
+        "looks": looks[0] if looks else None,
+        "method": "confidence_sequence" if found.look.e_value is None else "e_process",
+        "e_value": found.look.e_value,
+        "calls_saved": sum(max(0, count) for count in wanted) if found.decided else 0,
+    }

@@ -2,39 +2,52 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from app.core.hashing import content_hash
 from app.schemas.experiments import RunView
-from app.schemas.scores import ScoredCell, ScorerView
-from workbench.scored_cells import clusters
-from workbench.statistics.amounts import AmountComparison, compare_amounts
-from workbench.statistics.analysis import Analysis, SideSummary
+from app.schemas.scores import ScorerView
+from workbench.runner.comparison_cells import Coverage, SideCells
+from workbench.statistics.amounts import compare_aligned_amounts
+from workbench.statistics.analysis import Analysis, Examined, SideSummary
 from workbench.statistics.interval import Interval
-from workbench.statistics.observations import Observations
+from workbench.statistics.observations import Aligned
 
-__all__ = ["MAX_FLIPS", "comparison_result", "input_hash"]
+__all__ = ["MAX_FLIPS", "Comparison", "comparison_result"]
 
 MAX_FLIPS = 200
 """Examples that changed and are named in the result: half losses, half gains, worst first."""
 
-Sides = Sequence[Sequence[ScoredCell]]
+Sides = tuple[SideCells, SideCells]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A stored analysis; `result` is what is stored, printed and reported."""
+
+    baseline: RunView
+    candidate: RunView
+    scorer: ScorerView
+    analysis: Analysis
+    result: dict[str, Any]
 
 
 def comparison_result(
-    analysis: Analysis,
+    examined: Examined,
     runs: tuple[RunView, RunView],
     scorer: ScorerView,
     cells: Sides,
+    coverage: Coverage,
+    facts: Mapping[str, Any],
     notes: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Return the whole answer. Means and costs are in their own units, differences oriented
-    so that positive is better; `notes` are warnings that do not come from the scores."""
+    so that positive is better; `notes` are warnings that do not come from the scores, `facts`
+    the further looks at the same data by the names under which they are stored."""
+    analysis, aligned = examined.analysis, examined.aligned
     return {
         "baseline_run": runs[0].name,
         "candidate_run": runs[1].name,
@@ -76,26 +89,18 @@ def comparison_result(
             ),
             *notes,
         ],
-        "flips": _flips(cells, higher_is_better=analysis.higher_is_better),
-        "cost": _cost(cells),
-        "latency": _latency(cells),
+        "flips": _flips(aligned, higher_is_better=analysis.higher_is_better),
+        "cost": _cost(aligned, cells),
+        "latency": _latency(aligned, cells),
+        "coverage": asdict(coverage),
+        **facts,
         "simulated": any(run.simulated for run in runs),
         "policy": asdict(analysis.policy),
         "seed": analysis.seed,
     }
 
 
-def input_hash(scorer: ScorerView, cells: Sides) -> str:
-    """Return the hash over every score that went into the analysis."""
-    return content_hash(
-        {
-            "scorer": scorer.content_hash,
-            "sides": [[[c.key, c.repetition, c.status, c.value] for c in side] for side in cells],
-        }
-    )
-
-
-def _side(side: SideSummary, cells: Sequence[ScoredCell]) -> dict[str, Any]:
+def _side(side: SideSummary, cells: SideCells) -> dict[str, Any]:
     return {
         "mean": side.mean,
         "interval": None if side.interval is None else [side.interval.low, side.interval.high],
@@ -104,34 +109,14 @@ def _side(side: SideSummary, cells: Sequence[ScoredCell]) -> dict[str, Any]:
         "n_scored": side.n_scored,
         "n_correct": side.n_correct,
         "statuses": {name: count for name, count in side.statuses.items() if count},
-        "reopened": sum(cell.reopened for cell in cells),
+        "reopened": cells.n_reopened,
+        "reused": cells.n_reused,
     }
 
 
-def _amounts(cells: Sides, name: str, quantiles: Sequence[float] = ()) -> AmountComparison:
-    """Compare costs or latencies; what is not known is missing."""
-    sides = [
-        Observations.from_values(
-            [cell.key for cell in side],
-            np.array([_amount(cell, name) for cell in side], dtype=float),
-            clusters(side),
-        )
-        for side in cells
-    ]
-    return compare_amounts(sides[0], sides[1], quantiles=quantiles)
-
-
-def _amount(cell: ScoredCell, name: str) -> float:
-    """Return a cost, or the latency of an answer: that of a failed call says nothing of the
-    model, that of an answer used again nothing of this run."""
-    value = getattr(cell, name)
-    known = value is not None and (name == "cost" or (cell.answered and not cell.reused))
-    return float(value) if known else np.nan
-
-
-def _cost(cells: Sides) -> dict[str, Any] | None:
+def _cost(aligned: Aligned, cells: Sides) -> dict[str, Any] | None:
     """Cost of an example on either side, with the ratio of the means; None if none is known."""
-    compared = _amounts(cells, "cost")
+    compared = compare_aligned_amounts(aligned, (cells[0].costs, cells[1].costs))
     if compared.n_pairs == 0:
         return None
     return {
@@ -147,9 +132,11 @@ def _cost(cells: Sides) -> dict[str, Any] | None:
     }
 
 
-def _latency(cells: Sides) -> dict[str, Any] | None:
+def _latency(aligned: Aligned, cells: Sides) -> dict[str, Any] | None:
     """Median and 95th percentile over the examples, in milliseconds; None if not known."""
-    compared = _amounts(cells, "latency_ms", (0.5, 0.95))
+    compared = compare_aligned_amounts(
+        aligned, (cells[0].latencies_ms, cells[1].latencies_ms), quantiles=(0.5, 0.95)
+    )
     if not compared.quantiles:
         return None
     median, tail = compared.quantiles
@@ -172,31 +159,23 @@ def _estimate(value: float, interval: Interval) -> dict[str, float]:
     }
 
 
-def _means(cells: Iterable[ScoredCell]) -> dict[str, float]:
-    """Return the mean score over the repetitions of each example that has one."""
-    values: dict[str, list[float]] = defaultdict(list)
-    for cell in cells:
-        if cell.value is not None:
-            values[cell.key].append(cell.value)
-    return {key: sum(scores) / len(scores) for key, scores in values.items()}
-
-
-def _flips(cells: Sides, *, higher_is_better: bool) -> list[dict[str, str | float]]:
+def _flips(aligned: Aligned, *, higher_is_better: bool) -> list[dict[str, str | float]]:
     """Return the examples whose mean score changed, worst losses first, then best gains.
 
     `change` is oriented so that positive is better with the candidate.
     """
-    before, after = (_means(side) for side in cells)
-    sign = 1 if higher_is_better else -1
-    changes = {key: sign * (after[key] - before[key]) for key in before if key in after}
-    losses = sorted((c, key) for key, c in changes.items() if c < 0)[: MAX_FLIPS // 2]
-    gains = sorted((-c, key) for key, c in changes.items() if c > 0)[: MAX_FLIPS // 2]
+    before, after = aligned.baseline.means, aligned.candidate.means
+    changes = (1.0 if higher_is_better else -1.0) * (after - before)
+    order = np.argsort(changes, kind="stable")  # equal changes stay in the order of their keys
+    losses = order[changes[order] < 0.0][: MAX_FLIPS // 2]
+    best_first = np.argsort(-changes, kind="stable")
+    gains = best_first[changes[best_first] > 0.0][: MAX_FLIPS // 2]
     return [
         {
-            "key": key,
-            "baseline": before[key],
-            "candidate": after[key],
-            "change": changes[key],
+            "key": aligned.keys[i],
+            "baseline": float(before[i]),
+            "candidate": float(after[i]),
+            "change": float(changes[i]),
         }
-        for _, key in (*losses, *gains)
+        for i in (*losses, *gains)
     ]

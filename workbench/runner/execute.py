@@ -7,6 +7,7 @@ libraries would double its start.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,15 +15,24 @@ from dataclasses import dataclass, field
 from app.bootstrap import Services
 from app.core.hashing import JSON
 from app.core.permissions import Actor
+from app.llm.budget import BudgetStore
 from app.schemas.experiments import ExperimentView
 from app.schemas.generations import AttemptOutcome, Outcome
 from workbench.runner.cells import CellSource
 from workbench.runner.executor import ExecutionReport, Executor, Progress
+from workbench.runner.order import example_order
 from workbench.runner.plans import build_plans
 from workbench.runner.probation import MAX_FIRST_CALLS
 from workbench.runner.remaining import Shard
+from workbench.runner.reuse import open_reuse
 
-__all__ = ["AUTO_CONCURRENCY", "ExecutionOptions", "execute", "progress_detail"]
+__all__ = [
+    "AUTO_CONCURRENCY",
+    "ExecutionOptions",
+    "execute",
+    "may_stop_early",
+    "progress_detail",
+]
 
 _CANCEL_POLL_S = 2.0
 AUTO_CONCURRENCY = 100  # an upper bound of workers where the limit adapts
@@ -30,14 +40,15 @@ AUTO_CONCURRENCY = 100  # an upper bound of workers where the limit adapts
 
 @dataclass(frozen=True)
 class ExecutionOptions:
-    """How to work, none of which changes what is answered.
+    """How to work, none of which changes what is asked.
 
     `concurrency` (over all processes) None adapts to the provider. `reopen` are the error
-    codes to retry.
+    codes to retry. `cache` takes a stored answer where an equal request has one.
     """
 
     concurrency: int | None = None
     reopen: Collection[str] = ()
+    cache: bool = False
     shard: Shard = field(default_factory=Shard)
 
 
@@ -51,8 +62,21 @@ async def execute(
 ) -> ExecutionReport:
     """Carry out the open cells of an experiment in this process.
 
-    `on_start` is given the executor, to watch its progress and to stop it.
+    `on_start` is given the executor, to watch its progress and to stop it. If the experiment has
+    a budget, what cannot be paid stays open.
     """
+    async with services.budgets.open(actor, experiment.id, f"process {os.getpid()}") as budget:
+        return await _execute(services, actor, experiment, options, budget, on_start)
+
+
+async def _execute(
+    services: Services,
+    actor: Actor,
+    experiment: ExperimentView,
+    options: ExecutionOptions,
+    budget: BudgetStore | None,
+    on_start: Callable[[Executor], None],
+) -> ExecutionReport:
     plans = await build_plans(services, experiment)
     totals = await services.generations.totals([run.id for run in experiment.runs])
     source = CellSource(
@@ -62,11 +86,16 @@ async def execute(
         shard=options.shard,
         reopen=options.reopen,
         fresh=not any(total.by_status for total in totals.values()),
+        order=await example_order(services, experiment),
+        reuse=await open_reuse(
+            services.experiments, services.generations, experiment, plans, cache=options.cache
+        ),
     )
     client = services.llm_client(
         {plan.target.endpoint for plan in plans},
         concurrency=options.concurrency,
         share=1 / options.shard.count,
+        budget=budget,
     )
 
     async def store(outcomes: Sequence[Outcome], attempts: Sequence[AttemptOutcome]) -> None:
@@ -85,12 +114,22 @@ async def execute(
     on_start(executor)
     watch = asyncio.create_task(_stop_when_cancelled(services, experiment, executor))
     try:
-        return await executor.run()
+        if not may_stop_early(experiment) or options.shard.count > 1:
+            return await executor.run()
+        # Imported here: looking needs libraries that would delay the first request.
+        from workbench.runner.following import run_sequentially
+
+        return await run_sequentially(services, actor, experiment, executor)
     finally:
         watch.cancel()
         with suppress(asyncio.CancelledError):
             await watch
         await client.close()
+
+
+def may_stop_early(experiment: ExperimentView) -> bool:
+    """Whether somebody has to look at the results while this goes on."""
+    return experiment.plan.mode == "sequential" and experiment.sequential is None
 
 
 async def _stop_when_cancelled(
@@ -107,6 +146,7 @@ def progress_detail(progress: Progress) -> dict[str, JSON]:
     """Return what a job's row keeps of the work."""
     return {
         "outcomes": progress.done,
+        "reused": progress.reused,
         "calls": progress.calls,
         "first_call_at": progress.first_call_at.isoformat() if progress.first_call_at else None,
         "cpu_s": progress.cpu_s,

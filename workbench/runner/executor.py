@@ -14,15 +14,17 @@ from __future__ import annotations
 import asyncio
 import resource
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
+from typing import Protocol
 
 from app.core.clock import Clock
 from app.core.errors import Invalid
 from app.core.fact_settings import FactSetting
 from app.core.hashing import JSON
+from app.llm.budget import BudgetReached
 from app.llm.client import LLMClient
 from app.llm.errors import (
     BadRequest,
@@ -38,71 +40,67 @@ from app.llm.types import (
     FinishReason,
     LLMRequest,
     LLMResponse,
-    Message,
     ModelTarget,
 )
-from app.schemas.datasets import MESSAGE_INPUT, ExampleView
 from app.schemas.experiments import RunView
-from app.schemas.generations import AttemptOutcome, GenerationStatus, Outcome, Provenance
-from app.services.rendering import PromptRenderer
-from workbench.runner.cells import CellSource
+from app.schemas.generations import (
+    AttemptOutcome,
+    GenerationStatus,
+    Outcome,
+    Provenance,
+    StoredAnswer,
+)
 from workbench.runner.group_commit import GroupCommit, Store
 from workbench.runner.probation import Probation, is_fatal
 from workbench.runner.remaining import Cell
 
-__all__ = ["ExecutionReport", "Executor", "FatalError", "Progress", "RunPlan"]
+__all__ = ["CallPlan", "Cells", "ExecutionReport", "Executor", "FatalError", "Progress"]
 
 _WORKERS_PER_SLOT = 3
 _SPARE_WORKERS = 16
+_HOPELESS = 100
 
 
-@dataclass(frozen=True)
-class RunPlan:
-    """Everything one run needs, prepared before the first call."""
+class Cells(Protocol):
+    """Where the open cells come from."""
 
-    run: RunView
-    renderer: PromptRenderer
-    binding: Mapping[str, str]
-    target: ModelTarget
-    parameters: Mapping[str, JSON]
-    provenance: Provenance
-    tools: JSON = None
-    tool_choice: JSON = None
-    response_format: JSON = None
+    async def next(self) -> Cell | None:
+        """Return the next open cell; None when there is none left or the source is closed."""
+        ...
+
+    def close(self) -> None:
+        """Hand out no further cell."""
+        ...
+
+
+class CallPlan(Protocol):
+    """How the calls of one kind are made: those of a run, or those of one seat of a judge."""
+
+    @property
+    def run(self) -> RunView | None: ...
+
+    @property
+    def target(self) -> ModelTarget: ...
+
+    @property
+    def provenance(self) -> Provenance: ...
 
     def request(self, cell: Cell) -> LLMRequest:
-        """Render one cell; `Invalid` if its example lacks a variable."""
-        inputs = cell.example.input
-        values = {
-            variable: inputs[column]
-            for variable, column in self.binding.items()
-            if column in inputs
-        }
-        return LLMRequest(
-            target=self.target,
-            messages=self.renderer.render(values, self._history(cell.example)),
-            parameters=self.parameters,
-            tools=self.tools,
-            tool_choice=self.tool_choice,
-            response_format=self.response_format,
-            repetition=cell.repetition,
-        )
+        """Render one cell; `Invalid` if it lacks a variable."""
+        ...
 
-    def _history(self, example: ExampleView) -> tuple[Message, ...]:
-        """Return the turns that came before, and the last user turn where no variable takes it."""
-        turns = [
-            Message(role=message["role"], content=message["content"])  # type: ignore[arg-type] # checked at import
-            for message in example.messages or ()
-        ]
-        last = example.input.get(MESSAGE_INPUT)
-        if not self.binding and isinstance(last, str):
-            turns.append(Message(role="user", content=last))
-        return tuple(turns)
+    def request_hash(self, request: LLMRequest) -> str:
+        """Return the identity of a request; `Invalid` if no JSON can hold it."""
+        ...
 
 
 @dataclass
 class Progress:
-    """What has been committed so far in this process. Counts never run ahead of the record."""
+    """What has been committed so far in this process. Counts never run ahead of the record.
+
+    `unpaid` counts the cells that stay open because the budget could not pay their call;
+    `unpaid_call` is what the dearest of these calls may cost, in US dollars.
+    """
 
     done: int = 0
     completed: int = 0
@@ -111,6 +109,9 @@ class Progress:
     calls: int = 0
     cost: float = 0.0
     unpriced: int = 0
+    unpaid: int = 0
+    unpaid_call: float = 0.0
+    reused: int = 0
     first_call_at: datetime | None = None
     last_commit_at: datetime | None = None
     errors: dict[str, int] = field(default_factory=dict)
@@ -139,7 +140,9 @@ class Progress:
                 self.failed += 1
                 code = outcome.error_code or outcome.status
                 self.errors[code] = self.errors.get(code, 0) + 1
-            if outcome.cost is None:
+            if outcome.reused_from_id is not None:
+                self.reused += 1  # paid for before
+            elif outcome.cost is None:
                 self.unpriced += 1
             else:
                 self.cost += float(outcome.cost)
@@ -152,14 +155,14 @@ class Progress:
 
 @dataclass(frozen=True)
 class FatalError:
-    """An error that every further call would meet, with the run that met it.
+    """An error that every further call would meet, with the run that met it (None: a judge).
 
     `fact` is what `workbench models set --parameter` takes to mend a refused parameter.
     """
 
     code: str
     message: str
-    run: RunView
+    run: RunView | None
     endpoint: str
     http_status: int | None = None
     fact: str | None = None
@@ -179,8 +182,8 @@ class Executor:
 
     def __init__(
         self,
-        plans: Sequence[RunPlan],
-        source: CellSource,
+        plans: Sequence[CallPlan],
+        source: Cells,
         client: LLMClient,
         store: Store,
         clock: Clock,
@@ -202,6 +205,7 @@ class Executor:
         share = max(1, first_calls // len(models))
         self._probation = {target: Probation(share, trusted=target in trusted) for target in models}
         self._stopping = False
+        self._unpaid_in_a_row = 0
         self._fatal: FatalError | None = None
 
     def stop(self) -> None:
@@ -238,6 +242,9 @@ class Executor:
     async def _work(self, commits: GroupCommit) -> None:
         while (cell := await self._source.next()) is not None:
             plan = self._plans[cell.run_index]
+            if cell.answer is not None:
+                await commits.add(_reused(cell, plan, cell.answer, self._clock.now()))
+                continue
             probation = self._probation[plan.target]
             first = await probation.admit()
             if self._stopping:
@@ -246,26 +253,31 @@ class Executor:
                 await commits.add(outcome)
 
     async def _outcomes(
-        self, cell: Cell, plan: RunPlan, probation: Probation, commits: GroupCommit, first: bool
+        self, cell: Cell, plan: CallPlan, probation: Probation, commits: GroupCommit, first: bool
     ) -> list[Outcome]:
         """Make one cell's outcome; several if first calls were held back until now."""
         last: list[AttemptRecord] = []
 
         def observe(record: AttemptRecord) -> None:
             last[:] = [record]
-            commits.add_attempt(AttemptOutcome(cell.id, plan.run.id, record))
+            self._unpaid_in_a_row = 0
+            commits.add_attempt(AttemptOutcome(cell.id, plan.provenance.run_id, record))
 
         started = self._clock.now()
         try:
             request = plan.request(cell)
+            request_hash = plan.request_hash(request)
         except Invalid as error:
             return [_unrendered(cell, plan, error, started)]
         try:
             response = await self._client.generate(request, on_attempt=observe)
+        except BudgetReached as reached:
+            self._leave_unpaid(reached, waited_for=first and not probation.over)
+            return []
         except CallNotStarted:
             return []
         except LLMError as error:
-            outcome = _failed(cell, plan, request, error, last, self._clock.now())
+            outcome = _failed(cell, plan, request, request_hash, error, last, self._clock.now())
             if is_fatal(error):
                 self._stop_for(error, plan)
                 return []
@@ -274,10 +286,22 @@ class Executor:
                     self._stop_for(refused, plan)
                 return []
             return [*probation.passed(), outcome] if first else [outcome]
-        outcome = _answered(cell, plan, request, response, self._clock.now())
+        outcome = _answered(cell, plan, request, request_hash, response, self._clock.now())
         return [*probation.passed(), outcome] if not probation.over else [outcome]
 
-    def _stop_for(self, error: LLMError, plan: RunPlan) -> None:
+    def _leave_unpaid(self, reached: BudgetReached, *, waited_for: bool) -> None:
+        """Leave a cell open that the budget cannot pay.
+
+        Cheaper cells may still fit what is left, so the work goes on until none of many does. It
+        ends at once if others wait for this call's answer.
+        """
+        self.progress.unpaid += 1
+        self.progress.unpaid_call = max(self.progress.unpaid_call, float(reached.needed))
+        self._unpaid_in_a_row += 1
+        if waited_for or self._unpaid_in_a_row >= _HOPELESS:
+            self.stop()
+
+    def _stop_for(self, error: LLMError, plan: CallPlan) -> None:
         self._fatal = self._fatal or _fatal(error, plan)
         self.stop()
 
@@ -288,7 +312,7 @@ class Executor:
                 self._fatal = self._fatal or _fatal(refused, plan)
 
 
-def _fatal(error: LLMError, plan: RunPlan) -> FatalError:
+def _fatal(error: LLMError, plan: CallPlan) -> FatalError:
     return FatalError(
         code=error.code,
         message=error.message,
@@ -311,8 +335,41 @@ def _missing_fact(error: LLMError) -> str | None:
     return str(FactSetting(error.parameter, _FACT_KINDS[error.remedy], error.other or ""))
 
 
+def _reused(cell: Cell, plan: CallPlan, answer: StoredAnswer, now: datetime) -> Outcome:
+    """No call was made: the answer and its facts are those of an earlier generation."""
+    request = plan.request(cell)
+    return Outcome(
+        id=cell.id,
+        provenance=plan.provenance,
+        example_id=cell.example.id,
+        repetition=cell.repetition,
+        status=answer.status,
+        usage=answer.usage,
+        started_at=now,
+        finished_at=now,
+        latency_ms=answer.latency_ms,
+        attempt_count=0,
+        request=request.request_shape,
+        output=answer.output,
+        error_code=answer.error_code,
+        finish_reason=answer.finish_reason,
+        cost=answer.cost,
+        time_to_first_token_ms=answer.time_to_first_token_ms,
+        reported_model=answer.reported_model,
+        reported_fingerprint=answer.reported_fingerprint,
+        request_id=request.request_id,
+        request_hash=answer.request_hash,
+        reused_from_id=answer.original_id,
+    )
+
+
 def _answered(
-    cell: Cell, plan: RunPlan, request: LLMRequest, response: LLMResponse, now: datetime
+    cell: Cell,
+    plan: CallPlan,
+    request: LLMRequest,
+    request_hash: str,
+    response: LLMResponse,
+    now: datetime,
 ) -> Outcome:
     choice = response.choices[0]
     message: dict[str, JSON] = choice.message.to_json()
@@ -345,13 +402,15 @@ def _answered(
         reported_fingerprint=response.reported_fingerprint,
         request_id=request.request_id,
         trace_id=response.trace_id,
+        request_hash=request_hash,
     )
 
 
 def _failed(
     cell: Cell,
-    plan: RunPlan,
+    plan: CallPlan,
     request: LLMRequest,
+    request_hash: str,
     error: LLMError,
     last: Sequence[AttemptRecord],
     now: datetime,
@@ -381,10 +440,11 @@ def _failed(
         error_code=error.code,
         cost=attempt.cost if attempt else None,
         request_id=request.request_id,
+        request_hash=request_hash,
     )
 
 
-def _unrendered(cell: Cell, plan: RunPlan, error: Invalid, now: datetime) -> Outcome:
+def _unrendered(cell: Cell, plan: CallPlan, error: Invalid, now: datetime) -> Outcome:
     """No call was made: the example does not fit the prompt."""
     return Outcome(
         id=cell.id,

@@ -6,20 +6,22 @@ Each step reads what the step before it stored, so each can be repeated alone:
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
 from app.bootstrap import Services
 from app.core.permissions import Actor
 from app.schemas.experiments import ExperimentView, RunView
-from workbench.runner.comparing import Comparison, compare_runs
+from workbench.runner.comparing import Comparison, compare_pairs
 from workbench.runner.scoring import score_run
-from workbench.scorers import Scorer, parse_scorer
+from workbench.scorers import AnyScorer, parse_scorer
+from workbench.scorers.judges import JudgePreference
 
-__all__ = ["compare_all", "experiment_scorers", "score_all"]
+__all__ = ["compare_all", "compared_pairs", "experiment_scorers", "score_all"]
 
 
-def experiment_scorers(experiment: ExperimentView) -> list[Scorer[Any]]:
+def experiment_scorers(experiment: ExperimentView) -> list[AnyScorer[Any]]:
     """Return the scorers that the specification declares."""
     return [
         parse_scorer({"name": identity["name"], **identity["config"]})
@@ -33,10 +35,14 @@ async def score_all(
     experiment: ExperimentView,
     on_progress: Callable[[int], None] = lambda count: None,
 ) -> None:
-    """Score every run of an experiment with the declared scorers."""
-    scorers = experiment_scorers(experiment)
-    for run in experiment.runs:
-        await score_run(services, actor, run, scorers, on_progress)
+    """Score every run of an experiment with the declared scorers, within its budget.
+
+    A judge of pairs scores no run: it is asked when two are compared.
+    """
+    scorers = [s for s in experiment_scorers(experiment) if not isinstance(s, JudgePreference)]
+    async with services.budgets.open(actor, experiment.id, f"judges {os.getpid()}") as budget:
+        for run in experiment.runs:
+            await score_run(services, actor, run, scorers, on_progress, budget=budget)
 
 
 async def compare_all(
@@ -48,23 +54,37 @@ async def compare_all(
     their own model, where there is one: like is compared with like.
     """
     scorers = experiment_scorers(experiment)
-    if not scorers or len(experiment.runs) < 2:
+    pairs = await compared_pairs(services, experiment)
+    if not scorers or not pairs:
         return []
     primary = next((s for s in scorers if s.name == experiment.plan.scorer), scorers[0])
     scorer = await services.scores.ensure_scorer(actor, primary.identity())
-    pairs = _pairs(experiment)
-    return [
-        await compare_runs(
+    async with services.budgets.open(actor, experiment.id, f"judges {os.getpid()}") as budget:
+        return await compare_pairs(
             services,
             actor,
-            baseline,
-            candidate,
+            pairs,
             scorer,
             margin=experiment.plan.margin,
-            comparisons=len(pairs),
+            plan=experiment.plan,
+            budget=budget,
         )
-        for baseline, candidate in pairs
-    ]
+
+
+async def compared_pairs(
+    services: Services, experiment: ExperimentView
+) -> list[tuple[RunView, RunView]]:
+    """Return (baseline, candidate) for every candidate; a stored run or an alias that was
+    declared is the baseline of all of them."""
+    stored = experiment.spec.get("baseline_run")
+    if stored is None and "baseline_alias" not in experiment.spec:
+        return _pairs(experiment)
+    baseline = (
+        experiment.runs[experiment.spec["baseline"]]
+        if stored is None
+        else await services.experiments.run(stored["name"])
+    )
+    return [(baseline, run) for run in experiment.runs if run.id != baseline.id]
 
 
 def _pairs(experiment: ExperimentView) -> list[tuple[RunView, RunView]]:

@@ -6,6 +6,7 @@ retry of failed cells are all this one difference.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,19 +14,24 @@ from uuid import UUID
 
 from app.core.ids import cell_id
 from app.schemas.datasets import ExampleView
+from app.schemas.generations import StoredAnswer
 
-__all__ = ["Cell", "Shard", "open_cells", "wanted_cells"]
+__all__ = ["Cell", "Shard", "open_cells", "seeded_order", "wanted_cells"]
 
 Stored = tuple[str, str | None]  # (status, error code) of a stored outcome
 
 
 class Cell(NamedTuple):
-    """One outcome wanted: run `run_index` (position in the experiment) on one example."""
+    """One outcome wanted: run `run_index` (position in the experiment) on one example.
+
+    `answer` is a stored one to be used again instead of a call.
+    """
 
     id: UUID
     run_index: int
     example: ExampleView
     repetition: int
+    answer: StoredAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +77,19 @@ def _reopened(outcome: Stored, reopen: Collection[str]) -> bool:
     if status in ("completed", "refused") or not reopen:
         return False
     return "*" in reopen or (error_code or status) in reopen
+
+
+def seeded_order(count: int, seed: int) -> list[int]:
+    """Return the positions 0 to `count` - 1 in a random order that the seed alone decides.
+
+    Positions are sorted by a hash of seed and position, so that the order is the same on every
+    machine and for ever, and a smaller `count` keeps the order of what it has.
+    """
+    start = hashlib.sha256(f"examples:{seed}:".encode())
+
+    def rank(position: int) -> bytes:
+        ranked = start.copy()
+        ranked.update(b"%d" % position)
+        return ranked.digest()
+
+    return sorted(range(count), key=rank)

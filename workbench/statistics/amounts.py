@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from workbench.statistics.arrays import FloatArray, IntArray
 from workbench.statistics.clusters import cluster_sums
-from workbench.statistics.observations import Observations, align, paired_examples
+from workbench.statistics.observations import Aligned, Observations, align, shared_clusters
 from workbench.statistics.policy import DEFAULT_SEED
 from workbench.statistics.ratios import (
     QuantileDifference,
@@ -21,7 +22,7 @@ from workbench.statistics.ratios import (
     why_no_ratio,
 )
 
-__all__ = ["AmountComparison", "compare_amounts"]
+__all__ = ["AmountComparison", "compare_aligned_amounts", "compare_amounts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,39 @@ def compare_amounts(
     Needs at least two pairs for the ratio and the quantile differences, else they are left out
     with a note.
     """
-    pairs = paired_examples(align(baseline, candidate))
-    before, after = pairs.baseline, pairs.candidate
-    units = before if pairs.clusters is None else cluster_sums(before, pairs.clusters)[0]
+    return compare_aligned_amounts(
+        align(baseline, candidate),
+        (baseline.values, candidate.values),
+        quantiles=quantiles,
+        level=level,
+        seed=seed,
+    )
+
+
+def compare_aligned_amounts(
+    aligned: Aligned,
+    amounts: tuple[FloatArray, FloatArray],
+    *,
+    quantiles: Sequence[float] = (),
+    level: float = 0.95,
+    seed: int = DEFAULT_SEED,
+) -> AmountComparison:
+    """Compare amounts of the cells of two runs that are aligned already.
+
+    `amounts` has one entry a cell of either side, in the order of its cells, NaN where unknown.
+    """
+    means = [
+        _example_means(cells, values, len(aligned.keys))
+        for cells, values in zip(aligned.cells, amounts, strict=True)
+    ]
+    positions = np.flatnonzero(~(np.isnan(means[0]) | np.isnan(means[1])))
+    before, after = means[0][positions], means[1][positions]
+    clusters = shared_clusters(aligned, positions)
+    units = before if clusters is None else cluster_sums(before, clusters)[0]
     note = why_no_ratio(units)
     ratio = None
     if note is None:
-        ratio = ratio_of_means(before, after, clusters=pairs.clusters, level=level, seed=seed)
+        ratio = ratio_of_means(before, after, clusters=clusters, level=level, seed=seed)
     differences: tuple[QuantileDifference, ...] = ()
     if before.size > 1:
         differences = tuple(
@@ -70,11 +97,23 @@ def compare_amounts(
         )
     return AmountComparison(
         n_pairs=before.size,
-        baseline_total=float(np.nansum(baseline.values)),
-        candidate_total=float(np.nansum(candidate.values)),
+        baseline_total=float(np.nansum(amounts[0])),
+        candidate_total=float(np.nansum(amounts[1])),
         baseline_mean=float(before.mean()) if before.size else None,
         candidate_mean=float(after.mean()) if after.size else None,
         ratio=ratio,
         quantiles=differences,
         note=note,
     )
+
+
+def _example_means(cells: IntArray, amounts: FloatArray, n_examples: int) -> FloatArray:
+    """Average the known amounts of each example; NaN where none is known."""
+    # Sums of floats depend on their order, and cells come in the order in which calls ended.
+    order = np.lexsort((amounts, cells))
+    known = order[~np.isnan(amounts[order])]
+    counts = np.bincount(cells[known], minlength=n_examples)
+    sums = np.bincount(cells[known], weights=amounts[known], minlength=n_examples)
+    means: FloatArray = np.full(n_examples, np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0)
+    return means

@@ -54,9 +54,11 @@ from workbench.statistics.wording import NO_UNIT, POINTS, Facts, Unit, verdict_s
 __all__ = [
     "Analysis",
     "Difference",
+    "Examined",
     "Sensitivity",
     "SideSummary",
     "analyse_pair",
+    "examine_pair",
 ]
 
 
@@ -142,6 +144,20 @@ class Analysis:
         return tuple(warning for warning in self.warnings if warning.blocking)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Examined:
+    """An analysis with the examples behind it, for further looks at the same data.
+
+    `differences` are oriented, one for each of `keys`; `unit` is how they are worded.
+    """
+
+    analysis: Analysis
+    aligned: Aligned
+    keys: tuple[str, ...]
+    differences: Differences
+    unit: Unit
+
+
 @dataclass(frozen=True, slots=True)
 class _Settings:
     """What every step of one analysis needs to know."""
@@ -189,6 +205,32 @@ def analyse_pair(
     points for scores between 0 and 1. An example that only one run has counts as missing from
     the other, so hand in the common examples of two dataset versions and report the rest.
     """
+    return examine_pair(
+        baseline,
+        candidate,
+        margin=margin,
+        level=level,
+        comparisons=comparisons,
+        seed=seed,
+        higher_is_better=higher_is_better,
+        unit=unit,
+        policy=policy,
+    ).analysis
+
+
+def examine_pair(
+    baseline: Observations,
+    candidate: Observations,
+    *,
+    margin: float | None = None,
+    level: float = 0.95,
+    comparisons: int = 1,
+    seed: int = DEFAULT_SEED,
+    higher_is_better: bool = True,
+    unit: Unit | None = None,
+    policy: Policy = DEFAULT_POLICY,
+) -> Examined:
+    """Return `analyse_pair` of the same arguments, with the examples that it rests on."""
     check_margin(margin)
     check_level(level)
     settings = _Settings(
@@ -201,11 +243,12 @@ def analyse_pair(
         policy=policy,
         seed=seed,
     )
+    worded = unit or _default_unit(settings.bounds)
     measured = _measure(align(baseline, candidate), settings)
-    facts = _facts(measured, settings, unit or _default_unit(settings.bounds))
+    facts = _facts(measured, settings, worded)
     effect, test, plan = measured.effect, measured.test, measured.plan
     aligned = measured.aligned
-    return Analysis(
+    analysis = Analysis(
         verdict=measured.verdict,
         sentence=verdict_sentence(facts, policy),
         method=effect.method if effect else None,
@@ -235,6 +278,7 @@ def analyse_pair(
         seed=seed,
         policy=policy,
     )
+    return Examined(analysis, aligned, measured.pairs.keys, measured.differences, worded)
 
 
 @dataclass(frozen=True, slots=True)

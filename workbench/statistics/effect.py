@@ -41,6 +41,7 @@ class Method(StrEnum):
     T_GUARDED = "t_guarded"
     CLUSTER_CR1 = "cluster_cr1"
     CLUSTER_CR1_GUARDED = "cluster_cr1_guarded"
+    CONFIDENCE_SEQUENCE = "confidence_sequence"
 
 
 class PMethod(StrEnum):
@@ -51,6 +52,7 @@ class PMethod(StrEnum):
     SIGN_FLIP = "sign_flip"
     CLUSTER_SIGN_FLIP_EXACT = "cluster_sign_flip_exact"
     CLUSTER_SIGN_FLIP = "cluster_sign_flip"
+    E_PROCESS = "e_process"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

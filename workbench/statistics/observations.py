@@ -201,12 +201,16 @@ def summarise_examples(run: Observations, index: IntArray, n_examples: int) -> E
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Aligned:
-    """Two runs by example key: every key that either has, sorted."""
+    """Two runs by example key: every key that either has, sorted.
+
+    `cells` holds the example of each cell, 0 to n - 1, of the baseline and of the candidate.
+    """
 
     keys: tuple[str, ...]
     baseline: ExampleScores
     candidate: ExampleScores
     cluster_labels: tuple[str, ...] | None
+    cells: tuple[IntArray, IntArray]
 
     @property
     def is_paired(self) -> BoolArray:
@@ -222,15 +226,19 @@ def align(baseline: Observations, candidate: Observations) -> Aligned:
     The cluster of an example must be the same wherever it is given, else ValueError; an
     example without one is a cluster of its own once any example has one.
     """
-    keys = tuple(sorted({*baseline.keys, *candidate.keys}))
+    # Without a set in between: keys come nearly sorted, which makes sorting them cheap.
+    keys = tuple(sorted(dict.fromkeys((*baseline.keys, *candidate.keys))))
     numbers = {key: number for number, key in enumerate(keys)}
-    sides = [
-        summarise_examples(
-            run, np.array([numbers[key] for key in run.keys], dtype=np.intp), len(keys)
-        )
+    cells = [
+        np.fromiter((numbers[key] for key in run.keys), dtype=np.intp, count=len(run.keys))
         for run in (baseline, candidate)
     ]
-    return Aligned(keys, sides[0], sides[1], _cluster_labels(keys, baseline, candidate))
+    sides = [
+        summarise_examples(run, index, len(keys))
+        for run, index in zip((baseline, candidate), cells, strict=True)
+    ]
+    labels = _cluster_labels(keys, baseline, candidate)
+    return Aligned(keys, sides[0], sides[1], labels, (cells[0], cells[1]))
 
 
 def _declared_clusters(run: Observations) -> Iterator[tuple[str, str]]:

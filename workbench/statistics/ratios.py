@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from workbench.statistics.arrays import FloatArray, IntArray, as_finite_vector
 from workbench.statistics.bootstrap import bca_interval, percentile_interval, resampled_sums
@@ -142,6 +143,21 @@ def _quantile_index(quantile: float, n: int) -> int:
     return min(n - 1, max(0, math.ceil(quantile * n - 1e-9) - 1))
 
 
+def _poisson_table() -> NDArray[np.uint8]:
+    """Return the Poisson(1) count of each 16-bit number: a table is drawn from many times faster
+    than the distribution, and off by less than 1 / 65,536 in any probability."""
+    counts = np.arange(_LARGEST_COUNT)
+    cumulative = np.cumsum(np.exp(-1.0 - np.array([math.lgamma(k + 1.0) for k in counts])))
+    uniform = (np.arange(_STEPS) + 0.5) / _STEPS
+    table: NDArray[np.uint8] = np.searchsorted(cumulative, uniform).astype(np.uint8)
+    return table
+
+
+_STEPS: Final = 2**16
+_LARGEST_COUNT: Final = 20
+_POISSON: Final = _poisson_table()
+
+
 class _Side:
     """One side's sorted values near the quantile, ready to take weights."""
 
@@ -150,12 +166,18 @@ class _Side:
         self.sorted_values = values[near][self.order]
 
     def weighted_quantiles(
-        self, quantile: float, weights: FloatArray, below: FloatArray, total: FloatArray
+        self,
+        quantile: float,
+        weights: NDArray[np.uint8],
+        below: FloatArray,
+        total: FloatArray,
     ) -> FloatArray:
         """Return the quantile of each row of `weights`, with weight `below` under all of them."""
-        reached = np.cumsum(weights[:, self.order], axis=1) + below[:, np.newaxis]
-        target = (quantile * total - 1e-9)[:, np.newaxis]
-        position = np.minimum((reached < target).sum(axis=1), self.sorted_values.size - 1)
+        reached = np.cumsum(weights[:, self.order], axis=1, dtype=np.int32)
+        target = (quantile * total - 1e-9 - below)[:, np.newaxis]
+        position = np.minimum(
+            np.count_nonzero(reached < target, axis=1), self.sorted_values.size - 1
+        )
         quantiles: FloatArray = self.sorted_values[position]
         return quantiles
 
@@ -218,8 +240,8 @@ def _quantile_replicates(
     for start in range(0, resamples, _DRAWS_AT_ONCE):
         draws = min(_DRAWS_AT_ONCE, resamples - start)
         far = rng.poisson(cells, size=(draws, 4)).astype(np.float64)
-        weights = rng.poisson(1.0, size=(draws, near.size)).astype(np.float64)
-        total = weights.sum(axis=1) + far.sum(axis=1)
+        weights = _POISSON[rng.integers(_STEPS, size=(draws, near.size), dtype=np.uint16)]
+        total = weights.sum(axis=1, dtype=np.float64) + far.sum(axis=1)
         under = far[:, 1] + far[:, 3], far[:, 2] + far[:, 3]
         quantiles = [
             side.weighted_quantiles(quantile, weights, under[i], total)

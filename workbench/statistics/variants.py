@@ -5,7 +5,7 @@ the p-values are adjusted by Holm's method. Models are not examples: with severa
 each gets its own estimate, and the overall one averages an example over the models first.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,14 @@ from workbench.statistics.policy import DEFAULT_POLICY, DEFAULT_SEED, Policy
 from workbench.statistics.rank_tests import OmnibusTest, cochran_q, friedman
 from workbench.statistics.wording import Unit
 
-__all__ = ["ModelsAnalysis", "VariantsAnalysis", "analyse_across_models", "analyse_variants"]
+__all__ = [
+    "ModelsAnalysis",
+    "VariantsAnalysis",
+    "analyse_across_models",
+    "analyse_variants",
+    "holm_p_values",
+    "overall_test",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +84,24 @@ def analyse_variants(
         )
         for name, candidate in candidates.items()
     }
-    # A candidate without any pair counts as a comparison that could not succeed.
-    raw = [1.0 if a.p_value is None else a.p_value for a in analyses.values()]
-    adjusted = dict(zip(analyses, holm(raw).tolist(), strict=True))
+    p_holm = holm_p_values([a.p_value for a in analyses.values()])
     return VariantsAnalysis(
         candidates=analyses,
-        p_holm={
-            name: adjusted[name] if a.p_value is not None else None for name, a in analyses.items()
-        },
-        omnibus=_omnibus([baseline, *candidates.values()]),
+        p_holm=dict(zip(analyses, p_holm, strict=True)),
+        omnibus=overall_test([baseline, *candidates.values()]),
     )
 
 
-def _complete_table(runs: list[Observations]) -> FloatArray:
+def holm_p_values(p_values: Sequence[float | None]) -> list[float | None]:
+    """Adjust the p-values of several candidates by Holm's method.
+
+    A candidate without any pair has None and counts as a comparison that could not succeed.
+    """
+    adjusted = holm([1.0 if p is None else p for p in p_values]).tolist()
+    return [None if p is None else a for p, a in zip(p_values, adjusted, strict=True)]
+
+
+def _complete_table(runs: Sequence[Observations]) -> FloatArray:
     """Return the example means of all runs, for the examples that every run has."""
     columns: list[dict[str, float]] = []
     for run in runs:
@@ -99,7 +111,12 @@ def _complete_table(runs: list[Observations]) -> FloatArray:
     return np.array([[column[key] for column in columns] for key in keys])
 
 
-def _omnibus(runs: list[Observations]) -> OmnibusTest | None:
+def overall_test(runs: Sequence[Observations]) -> OmnibusTest | None:
+    """Test whether any of the runs differs, on the examples that all have a score for.
+
+    Cochran's Q if every example passed or failed as a whole, else Friedman's test; None with
+    fewer than two such examples.
+    """
     table = _complete_table(runs)
     if len(table) < 2:
         return None

@@ -31,6 +31,7 @@ __all__ = [
     "judge_unvalidated",
     "judge_weak",
     "missing",
+    "models_disagree",
     "multiplicity",
     "peeking",
     "reused_set",
@@ -58,6 +59,7 @@ class WarningCode(StrEnum):
     MULTIPLICITY = "multiplicity"
     REUSED_SET = "reused_set"
     DRIFT = "drift"
+    MODELS_DISAGREE = "models_disagree"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,9 @@ CONDITIONS: Final[Mapping[WarningCode, Condition]] = MappingProxyType(
         ),
         WarningCode.DRIFT: Condition(
             True, "judge, dataset or model snapshot differs between the sides"
+        ),
+        WarningCode.MODELS_DISAGREE: Condition(
+            False, "the candidate is better on one model version and worse on another"
         ),
     }
 )
@@ -378,3 +383,14 @@ def drift(differing: Sequence[str]) -> AnalysisWarning | None:
         return None
     text = f"Not the same on both sides: {', '.join(differing)}. Run both sides again."
     return _raise(WarningCode.DRIFT, text)
+
+
+def models_disagree(better_on: Sequence[str], worse_on: Sequence[str]) -> AnalysisWarning | None:
+    """The estimates of one change have different signs on different model versions."""
+    if not better_on or not worse_on:
+        return None
+    text = (
+        f"Better on {', '.join(better_on)} and worse on {', '.join(worse_on)}: decide for each "
+        "model, not by the average."
+    )
+    return _raise(WarningCode.MODELS_DISAGREE, text)

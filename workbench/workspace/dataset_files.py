@@ -31,6 +31,7 @@ from app.core.errors import ConfigurationError
 from app.core.hashing import JSON
 from app.core.permissions import Actor
 from app.schemas.datasets import MESSAGE_INPUT, DatasetVersionView, ExampleInput
+from app.services.datasets import ImportedVersion
 from workbench.workspace.tables import (
     Missing,
     Row,
@@ -40,7 +41,7 @@ from workbench.workspace.tables import (
     read_table,
 )
 
-__all__ = ["ExampleColumns", "dataset_name", "import_file", "read_examples"]
+__all__ = ["ExampleColumns", "dataset_name", "import_file", "import_rows", "read_examples"]
 
 _OWN_FIELDS: Final = tuple(ExampleInput.model_fields)
 _ROLES: Final = ("system", "developer", "user", "assistant")
@@ -85,15 +86,22 @@ def read_examples(path: Path, columns: ExampleColumns | None = None) -> Iterator
     Raises what `read_table` raises, and `TableError` for a column that is not there, a
     value of the wrong kind, or rows that differ in their columns.
     """
-    columns = columns or ExampleColumns()
     rows = read_table(path)
-    first = next(rows)  # there is one: a file without rows is an error
+    yield from _examples(
+        str(path), rows, columns or ExampleColumns(), fixed=has_fixed_columns(path)
+    )
+
+
+def _examples(
+    file: str, rows: Iterator[Row], columns: ExampleColumns, *, fixed: bool
+) -> Iterator[ExampleInput]:
+    first = next(rows)  # there is one: a table without rows is an error
     everything = itertools.chain([first], rows)
     if not columns.named and _is_own_form(first.values):
         for row in everything:
-            yield _own_example(str(path), row)
+            yield _own_example(file, row)
         return
-    reader = _ColumnReader(str(path), columns, first, fixed=has_fixed_columns(path))
+    reader = _ColumnReader(file, columns, first, fixed=fixed)
     for row in everything:
         yield reader.example(row)
     reader.check_end()
@@ -119,6 +127,31 @@ async def import_file(
     imported = await services.datasets.import_version(
         actor, name or dataset_name(path), read_examples(path, columns), source=path.name
     )
+    return _told(imported, note)
+
+
+async def import_rows(
+    services: Services,
+    actor: Actor,
+    rows: Sequence[Mapping[str, JSON]],
+    *,
+    name: str,
+    inputs: Sequence[str] = (),
+    expected: str | None = None,
+    key: str | None = None,
+    note: Callable[[str], None] = lambda text: None,
+) -> DatasetVersionView:
+    """Return the dataset version that rows in memory are, as `import_file` does for a file."""
+    if not rows:
+        raise ConfigurationError("There are no rows; a dataset needs at least one example.")
+    columns = ExampleColumns(inputs=tuple(inputs), expected=expected, key=key)
+    numbered = (Row(number, None, values) for number, values in enumerate(rows, start=1))
+    examples = _examples(f"the rows of {name}", numbered, columns, fixed=False)
+    imported = await services.datasets.import_version(actor, name, examples, source="rows")
+    return _told(imported, note)
+
+
+def _told(imported: ImportedVersion, note: Callable[[str], None]) -> DatasetVersionView:
     version, changes = imported.version, imported.changes
     if changes is not None:
         counts = zip(changes._fields, changes, strict=True)

@@ -11,6 +11,7 @@
     baseline: support-triage@1                        # default: the first prompt
     map: {ticket: text}                               # variable: column
     plan: {margin: 0.03}
+    budget: 5.00                                      # US dollars, judges included
 
 Variants are prompts x models x parameter sets, in this order. Strictly parsed: an unknown
 key is an error that names file and line.
@@ -18,6 +19,7 @@ key is an error that names file and line.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,7 @@ class ExperimentFile(BaseModel):
     baseline: str | None = None
     map: dict[str, str] = Field(default_factory=dict)
     plan: Plan = Field(default_factory=Plan)
+    budget: Decimal | None = Field(default=None, gt=0, le=10**9)
 
     @property
     def parameter_sets(self) -> list[dict[str, Any]]:

@@ -6,24 +6,29 @@ and scorers, parameters out of bounds, variables without a column.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from app.bootstrap import Services
 from app.core.errors import Invalid
+from app.core.hashing import JSON
 from app.core.permissions import Actor
 from app.llm.errors import LLMError
 from app.llm.types import ModelTarget
 from app.schemas.datasets import DatasetVersionView
-from app.schemas.experiments import NewExperiment, RequestedVariant, check_margin
+from app.schemas.experiments import NewExperiment, RequestedVariant
 from app.schemas.models import ModelVersionView
 from app.schemas.prompts import PromptVersionView
-from workbench.scorers import parse_scorer
+from workbench.scorers import AnyScorer, ScorerConfig, parse_scorer
+from workbench.scorers.judges import AnyJudge, Judge
+from workbench.team_scorers import workspace_scorer
+from workbench.workspace.baselines import Question, resolve_baseline
 from workbench.workspace.binding import bind_variables
 from workbench.workspace.experiment_files import ExperimentFile
+from workbench.workspace.plan_check import check_plan
 from workbench.workspace.prompt_files import is_prompt_file, read_prompt_file
 
-__all__ = ["resolve_experiment", "resolve_prompt"]
+__all__ = ["resolve_experiment", "resolve_prompt", "resolve_scorer"]
 
 Note = Callable[[str], None]
 
@@ -34,8 +39,13 @@ async def resolve_experiment(
     asked: ExperimentFile,
     dataset: DatasetVersionView,
     note: Note,
+    *,
+    gate: bool = False,
 ) -> NewExperiment:
-    """Return the experiment to be created; `note` is told what was done by itself."""
+    """Return the experiment to be created; `note` is told what was done by itself.
+
+    `gate` says that a gate is asked for: the plan must then declare what it decides by.
+    """
     prompts = [await resolve_prompt(services, actor, text, note) for text in asked.prompts]
     models = [await _model(services, actor, text, note) for text in asked.models]
     variants = tuple(
@@ -56,23 +66,34 @@ async def resolve_experiment(
         for parameters in asked.parameter_sets
     )
     _check_mapping(asked, prompts)
-    scorers = [parse_scorer(spec) for spec in asked.scorers]
-    primary = asked.plan.scorer
-    if primary is not None and primary not in {scorer.name for scorer in scorers}:
+    scorers = [await resolve_scorer(services, actor, spec, note) for spec in asked.scorers]
+    examples = min(dataset.example_count, asked.limit or dataset.example_count)
+    check_plan(asked.plan, scorers, examples=examples, gate=gate)
+    question = Question(
+        dataset=dataset,
+        variants=variants,
+        prompts=dict(zip(asked.prompts, prompts, strict=True)),
+        repetitions=asked.repetitions,
+        limit=asked.limit,
+        map=asked.map,
+    )
+    baseline = await resolve_baseline(services, asked.baseline, question, note)
+    if gate and baseline.run is None and len(baseline.variants) < 2:
         raise Invalid(
-            f"plan.scorer is {primary!r}, which is not among the scorers.", path="plan.scorer"
+            "A gate needs something to compare with, and there is one variant.",
+            path="baseline",
+            hint="Name a second prompt, or a --baseline: a stored run or NAME@production.",
         )
-    if scorers:
-        decisive = next((scorer for scorer in scorers if scorer.name == primary), scorers[0])
-        check_margin(asked.plan.margin, decisive.range)
     return NewExperiment(
         name=asked.name,
         dataset=dataset,
-        variants=variants,
+        variants=baseline.variants,
         repetitions=asked.repetitions,
         example_limit=asked.limit,
         scorers=tuple(dict(scorer.identity()) for scorer in scorers),
-        baseline=_baseline(asked, variants, prompts),
+        baseline=baseline.index,
+        baseline_run=baseline.run,
+        baseline_alias=baseline.alias,
         plan=asked.plan,
     )
 
@@ -102,6 +123,57 @@ async def resolve_prompt(
     elif registered.created:
         note(f"{text}: registered as {version.reference}.")
     return version
+
+
+async def resolve_scorer(
+    services: Services, actor: Actor, spec: str | Mapping[str, JSON], note: Note
+) -> AnyScorer[ScorerConfig]:
+    """Return the scorer that a text or a mapping names; a judge's prompt and models become
+    versions, and what it is asked with becomes a variant for each of its seats.
+
+    Raises `ScorerConfigError` for options that cannot work, `Invalid` for a prompt that is none
+    for this judge and for parameters that a model does not take.
+    """
+    scorer = workspace_scorer(services.settings.workspace, spec)
+    if not isinstance(scorer, Judge) or scorer.is_pinned:
+        return scorer
+    prompt = await resolve_prompt(services, actor, scorer.prompt, note)
+    _check_judge_prompt(scorer, prompt)
+    models = [await _model(services, actor, text, note) for text in scorer.config.seats]
+    parameters = scorer.config.requested_parameters
+    variants = [
+        await services.variants.ensure(actor, prompt, model, parameters) for model in models
+    ]
+    return parse_scorer(
+        scorer.pinned_spec(
+            prompt.reference,
+            prompt.content_hash,
+            [model.reference for model in models],
+            [variant.content_hash for variant in variants],
+        )
+    )
+
+
+def _check_judge_prompt(judge: AnyJudge, prompt: PromptVersionView) -> None:
+    used = set(prompt.content.variables)
+    if unknown := sorted(used - judge.variables):
+        raise Invalid(
+            f"{judge.name} cannot fill the variable {unknown[0]!r} of {prompt.reference}; it has "
+            f"{', '.join(sorted(judge.variables))}.",
+            path="prompt",
+        )
+    if missing := sorted(judge.required_variables - used):
+        raise Invalid(
+            f"{prompt.reference} is no prompt for {judge.name}: it does not use the variable "
+            f"{missing[0]!r}.",
+            path="prompt",
+        )
+    if prompt.content.response_format is not None or prompt.content.tools is not None:
+        raise Invalid(
+            f"{prompt.reference} has tools or a response format of its own; the form of a judge's "
+            "reply is set by the judge. Take them out.",
+            path="prompt",
+        )
 
 
 async def _model(services: Services, actor: Actor, text: str, note: Note) -> ModelVersionView:
@@ -135,22 +207,3 @@ def _check_mapping(asked: ExperimentFile, prompts: list[PromptVersionView]) -> N
             f"{unknown[0]!r}; variables are {', '.join(sorted(known)) or 'none'}.",
             path="map",
         )
-
-
-def _baseline(
-    asked: ExperimentFile,
-    variants: tuple[RequestedVariant, ...],
-    prompts: list[PromptVersionView],
-) -> int:
-    """Return the first variant of the baseline prompt; its name is as it was given above."""
-    if asked.baseline is None:
-        return 0
-    by_text = dict(zip(asked.prompts, prompts, strict=True))
-    prompt = by_text.get(asked.baseline)
-    for index, variant in enumerate(variants):
-        if variant.prompt is prompt or variant.prompt.reference == asked.baseline:
-            return index
-    raise Invalid(
-        f"The baseline {asked.baseline!r} is not among the prompts: {', '.join(asked.prompts)}.",
-        path="baseline",
-    )

@@ -40,7 +40,7 @@ class OutputColumns:
     """Which columns say what; each is a name or a dotted path.
 
     A column that is named must be in at least one row. Of those left None, the columns
-    `latency_ms`, `input_tokens`, `output_tokens` and `cost` are read where they are.
+    `latency_ms`, `input_tokens`, `output_tokens`, `cost` and `error` are read where they are.
     """
 
     match: str
@@ -49,6 +49,7 @@ class OutputColumns:
     input_tokens: str | None = None
     output_tokens: str | None = None
     cost: str | None = None
+    error: str | None = None
 
 
 class AmbiguousMatch(Exception):
@@ -126,6 +127,10 @@ async def read_recorded_outputs(
     return RecordedOutputs(path, columns, index)
 
 
+def _as_text(value: JSON) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 class RecordedOutputs:
     """The outputs of a file: iterate over `outputs` once, then read the counts.
 
@@ -140,6 +145,8 @@ class RecordedOutputs:
         self.unmatched = 0
         self.unmatched_rows: list[int] = []
         """The numbers of the first few rows that match no example."""
+        self.failed = 0
+        """How many of the examples without an output have an error in its place."""
         self._without_output = 0
         self._path = path
         self._columns = columns
@@ -159,6 +166,8 @@ class RecordedOutputs:
         parts = [
             f"{self._index.count - missing:,} of {self._index.count:,} examples have an output"
         ]
+        if self.failed:
+            parts.append(f"{self.failed:,} failed")
         if self.unmatched:
             shown = ", ".join(str(number) for number in self.unmatched_rows)
             more = ", …" if self.unmatched > len(self.unmatched_rows) else ""
@@ -181,10 +190,12 @@ class RecordedOutputs:
                 problem = f"row {earlier} is for the same example."
                 raise self._error(row, problem, column=self._columns.match)
             self.matched += 1
-            if output is None:
-                self._without_output += 1
-            else:
-                yield self._recorded(row, example_id, output)
+            error = self._value(row, self._columns.error or "error")
+            failed = output is None and error not in (None, "")
+            self._without_output += output is None
+            self.failed += failed
+            if failed or output is not None:
+                yield self._recorded(row, example_id, output, error)
         self._check_end()
 
     def _example_id(self, row: Row) -> UUID | None:
@@ -206,12 +217,14 @@ class RecordedOutputs:
         if len(self.unmatched_rows) < _SHOWN_ROWS:
             self.unmatched_rows.append(row.number)
 
-    def _recorded(self, row: Row, example_id: UUID, output: JSON) -> ImportedOutput:
+    def _recorded(self, row: Row, example_id: UUID, output: JSON, error: JSON) -> ImportedOutput:
+        """An output beside an error counts: what failed on the way did not keep it from coming."""
         columns = self._columns
         latency = self._number(row, columns.latency_ms or "latency_ms")
         return ImportedOutput(
             example_id=example_id,
-            text=output if isinstance(output, str) else json.dumps(output, ensure_ascii=False),
+            text="" if output is None else _as_text(output),
+            error=_as_text(error) if output is None else None,
             latency_ms=None if latency is None else float(latency),
             input_tokens=self._count(row, columns.input_tokens or "input_tokens"),
             output_tokens=self._count(row, columns.output_tokens or "output_tokens"),

@@ -205,6 +205,21 @@ def test_a_named_column_that_no_row_has_is_refused(misspelt: str, tmp_path: Path
     assert "no row has such a column" in error.message
 
 
+def test_an_error_without_an_output_is_a_failed_answer_and_never_left_out(tmp_path: Path) -> None:
+    outputs = recorded(
+        tmp_path,
+        {"question": "1+1?", "answer": None, "error": "no document"},
+        {"question": "2+2?", "answer": "4", "error": "slow"},
+        {"question": "3+3?", "answer": None, "error": ""},
+        index=index_of("question", *QUESTIONS),
+        match="question",
+    )
+    failed, answered = list(outputs.outputs)
+    assert (failed.example_id, failed.text, failed.error) == (IDS[0], "", "no document")
+    assert (answered.text, answered.error) == ("4", None)
+    assert outputs.summary == "1 of 3 examples have an output; 1 failed"
+
+
 def test_a_file_that_matches_nothing_is_refused(tmp_path: Path) -> None:
     index = index_of("question", *QUESTIONS)
     row = {"question": "What?", "answer": "2"}
