@@ -26,6 +26,8 @@ from app.services.generations import GenerationService
 from app.services.judgements import JudgementService
 from app.services.models import ModelService
 from app.services.prompts import PromptService
+from app.services.qualifications import QualificationService
+from app.services.reviews import ReviewService
 from app.services.scores import ScoreService
 from app.services.variants import VariantService
 
@@ -47,6 +49,8 @@ class Services:
     generations: GenerationService
     scores: ScoreService
     judgements: JudgementService
+    reviews: ReviewService
+    qualifications: QualificationService
     comparisons: ComparisonService
     budgets: BudgetService
     gates: GateService
@@ -121,6 +125,8 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
             generations=GenerationService(database, used),
             scores=ScoreService(database, used),
             judgements=JudgementService(database, used),
+            reviews=ReviewService(database, used),
+            qualifications=QualificationService(database, used),
             comparisons=ComparisonService(database, used),
             budgets=BudgetService(database, used),
             gates=GateService(database, used),

@@ -39,6 +39,16 @@ __all__ = ["comparisons", "examples", "examples_frame", "runs", "slices"]
 _PAGE: Final = 1000
 _ALL: Final = 1_000_000  # runs or experiments: more than anybody has
 _STATUSES: Final = ("completed", "failed", "refused", "incomplete", "cancelled", "abandoned")
+# What the columns besides the scorers' are called.
+_RUN_FACTS: Final = (
+    *("run", "experiment", "dataset", "prompt", "model", "origin", "simulated"),
+    *("created_at", "created_by", *_STATUSES, "reused", "reopened"),
+    *("input_tokens", "output_tokens", "cost", "unpriced"),
+)
+_CELL_FACTS: Final = (
+    *("run", "prompt", "model", "key", "repetition", "status", "cluster", "cost", "latency_ms"),
+    *("reopened", "reused", "input", "expected", "output", "error"),
+)
 
 Row = dict[str, Any]
 
@@ -51,7 +61,7 @@ def runs(of: str | int | None = None, *, source: str | Path = ".") -> pandas.Dat
     (`completed`, `failed`, `refused`, `incomplete`, `cancelled`, `abandoned`), `reused` and
     `reopened` of these; `input_tokens`, `output_tokens`, `cost` (US dollars), `unpriced` (cells
     without a known cost, which `cost` leaves out); for each scorer its mean under its name and
-    the number of scored cells as `NAME n`.
+    the number of scored cells as `NAME n`. The scorer `cost` stands under `cost score`.
     """
     return run_apart(_runs(of, source))
 
@@ -65,8 +75,8 @@ def examples(
     refused, ...), `cluster`; for each scorer its value under its name and, as `NAME status`,
     whether it is scored, unscored, failed or missing, or why there is no answer to score; `cost`
     (US dollars), `latency_ms`, `reopened` (came from a retry), `reused` (an earlier run's
-    answer). With `texts` also `input` (an object), `expected`, `output` and `error`; texts are
-    read page by page and take much longer.
+    answer). The scorer `cost` stands under `cost score`. With `texts` also `input` (an object),
+    `expected`, `output` and `error`; texts are read page by page and take much longer.
     """
     return run_apart(_examples(of, source, texts=texts))
 
@@ -126,7 +136,7 @@ async def _found(
 
 async def _scorers(services: Services, found: Sequence[RunView]) -> dict[str, ScorerView]:
     """Return the scorers of all the runs by column name; options are named where names are
-    shared."""
+    shared, and the scorer `cost` gives way to the fact of that name."""
     by_hash = {
         view.content_hash: view
         for run in found
@@ -134,9 +144,13 @@ async def _scorers(services: Services, found: Sequence[RunView]) -> dict[str, Sc
     }
     names = [view.name for view in by_hash.values()]
     return {
-        view.name if names.count(view.name) == 1 else scorer_text(view): view
+        _value_column(view.name) if names.count(view.name) == 1 else scorer_text(view): view
         for view in by_hash.values()
     }
+
+
+def _value_column(scorer: str) -> str:
+    return f"{scorer} score" if scorer in {*_RUN_FACTS, *_CELL_FACTS} else scorer
 
 
 # Runs
@@ -149,17 +163,9 @@ async def _runs(of: str | int | None, source: str | Path) -> pandas.DataFrame:
         totals = await services.generations.totals([run.id for run in found])
         scorers = await _scorers(services, found)
         rows = [await _run_row(services, run, totals[run.id], scorers) for run in found]
-    frame = pandas.DataFrame(rows, columns=None if rows else list(_run_facts_names()))
+    frame = pandas.DataFrame(rows, columns=None if rows else list(_RUN_FACTS))
     whole = ["experiment", "input_tokens", "output_tokens"]
     return frame.astype(dict.fromkeys(whole, "Int64"))
-
-
-def _run_facts_names() -> Iterable[str]:
-    return (
-        *("run", "experiment", "dataset", "prompt", "model", "origin", "simulated"),
-        *("created_at", "created_by", *_STATUSES, "reused", "reopened"),
-        *("input_tokens", "output_tokens", "cost", "unpriced"),
-    )
 
 
 async def _run_row(

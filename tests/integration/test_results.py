@@ -152,6 +152,19 @@ async def test_scorers_of_one_name_and_different_options_have_a_column_each(
     assert {'contains v1 (text = "It")', 'contains v1 (text = "is")', "numeric_answer"} < columns
 
 
+async def test_the_scorer_cost_does_not_stand_in_the_place_of_what_was_paid(
+    services: Services, actor: Actor, imported: str, source: str
+) -> None:
+    run = await services.experiments.run(imported)
+    await score_run(services, actor, run, [parse_scorer("cost:max=1")])
+    cells = results.examples(imported, source=source).set_index("key")
+    assert cells.loc["k0", "cost"] == pytest.approx(0.000125)
+    assert cells.loc["k0", "cost score"] == 1.0
+    [of_run] = results.runs(imported, source=source).to_dict("records")
+    assert of_run["cost"] == pytest.approx(4 * 0.000125)
+    assert (of_run["cost score"], of_run["cost score n"]) == (1.0, 3)
+
+
 async def test_a_run_that_a_scorer_has_not_seen_has_no_value_under_it(
     experiment: int, imported: str, source: str
 ) -> None:

@@ -38,7 +38,7 @@ from workbench.interchange.prompts import Imported, ImportedPrompt
 from workbench.workspace.drafts import NewPrompt, Placed, place_prompt, place_text, write_new
 from workbench.workspace.marker import find_workspace
 from workbench.workspace.prompt_files import PROMPTS_FOLDER, PromptFile, write_prompt
-from workbench.workspace.yaml_text import dump_yaml
+from workbench.yaml_text import dump_yaml
 
 __all__ = ["app"]
 

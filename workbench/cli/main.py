@@ -47,7 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "score": ("workbench.cli.score", "Score the stored outputs of a run; no model is called."),
     "compare": (
         "workbench.cli.compare",
-        "Compare two runs under a scorer: difference, interval, verdict.",
+        "Compare runs under a scorer: difference, interval, verdict.",
     ),
     "power": (
         "workbench.cli.power",

@@ -53,7 +53,7 @@ from workbench.interchange.writing import (
     note_unwritten,
     response_schema,
 )
-from workbench.workspace.yaml_text import dump_yaml
+from workbench.yaml_text import dump_yaml
 
 __all__ = ["read_dotprompt", "write_dotprompt"]
 

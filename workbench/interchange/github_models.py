@@ -33,7 +33,7 @@ from workbench.interchange.prompts import (
     prompt_name,
 )
 from workbench.interchange.writing import Written, close, mapping_source, note_unwritten
-from workbench.workspace.yaml_text import dump_yaml
+from workbench.yaml_text import dump_yaml
 
 __all__ = ["read_github_models", "write_github_models"]
 

@@ -29,7 +29,7 @@ from workbench.interchange.prompty_body import (
 )
 from workbench.interchange.schemas import declare_variable
 from workbench.interchange.writing import Written, close, mapping_source, note_unwritten
-from workbench.workspace.yaml_text import dump_yaml
+from workbench.yaml_text import dump_yaml
 
 __all__ = ["read_prompty_v1", "write_prompty_v1"]
 

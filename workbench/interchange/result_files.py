@@ -96,21 +96,34 @@ def _score(score: ScoreView) -> dict[str, JSON]:
 # CSV and Parquet: one column a fact, two columns a scorer
 
 
+_FACTS_BEFORE: Final = (
+    *("run", "prompt", "model", "dataset", "key", "repetition", "status", "error_code"),
+    *("input", "expected", "output"),
+)
+_FACTS_AFTER: Final = (
+    *("cost", "input_tokens", "output_tokens", "latency_ms", "reused", "finish_reason", "error"),
+    *("started_at", "generation_id"),
+)
+
+
 def _columns(title: Title) -> list[str]:
-    scores = [part for name in title.scorers for part in (name, f"{name} status")]
-    return [
-        *("run", "prompt", "model", "dataset", "key", "repetition", "status", "error_code"),
-        *("input", "expected", "output", *scores, "cost", "input_tokens", "output_tokens"),
-        *("latency_ms", "reused", "finish_reason", "error", "started_at", "generation_id"),
-    ]
+    values = [_value_column(name) for name in title.scorers]
+    scores = [part for name in values for part in (name, f"{name} status")]
+    return [*_FACTS_BEFORE, *scores, *_FACTS_AFTER]
+
+
+def _value_column(scorer: str) -> str:
+    """Return the column of a scorer's values; `cost` and `finish_reason` are facts already."""
+    return f"{scorer} score" if scorer in (*_FACTS_BEFORE, *_FACTS_AFTER) else scorer
 
 
 def _flat(title: Title, row: ResultRow) -> dict[str, str | float | int | bool | None]:
     scores: dict[str, str | float | None] = {}
     for name in title.scorers:
         score = row.scores.get(name)
-        scores[name] = None if score is None else score.value
-        scores[f"{name} status"] = "missing" if score is None else score.status
+        column = _value_column(name)
+        scores[column] = None if score is None else score.value
+        scores[f"{column} status"] = "missing" if score is None else score.status
     return {
         "run": row.run,
         "prompt": row.prompt,
@@ -172,7 +185,8 @@ async def _parquet(title: Title, rows: Rows, file: IO[bytes]) -> int:
         ) from error
     kinds = {
         **dict.fromkeys(("repetition", "input_tokens", "output_tokens"), pyarrow.int64()),
-        **dict.fromkeys((*title.scorers, "cost", "latency_ms"), pyarrow.float64()),
+        **dict.fromkeys(map(_value_column, title.scorers), pyarrow.float64()),
+        **dict.fromkeys(("cost", "latency_ms"), pyarrow.float64()),
         "reused": pyarrow.bool_(),
     }
     names = _columns(title)

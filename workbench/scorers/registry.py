@@ -24,6 +24,7 @@ from workbench.scorers._options import (
     options_from_text,
 )
 from workbench.scorers.affixes import EndsWith, StartsWith
+from workbench.scorers.checks import Checks
 from workbench.scorers.composites import (
     MAX_DEPTH,
     AllOf,
@@ -71,11 +72,11 @@ __all__ = [
 
 # fmt: off
 _ALL: Final[tuple[type[Scorer[Any]], ...]] = (
-    AllOf, AnyOf, AtLeast, Bleu, Chrf, Contains, ContainsAll, ContainsAny, Cost, DateAnswer,
-    EditDistance, EndsWith, ExactMatch, FinishReason, Gleu, HTMLValid, JSONField, JSONPath,
-    JSONSchema, JSONSubset, JSONValid, Label, Latency, Length, ListOverlap, Not, NumericAnswer,
-    Refusal, Regex, RougeL, RougeN, SetOverlap, Similarity, StartsWith, Threshold, Tokens,
-    ToolCallOverlap, ToolCalls, ToolCallsValid, Weighted, XMLValid,
+    AllOf, AnyOf, AtLeast, Bleu, Checks, Chrf, Contains, ContainsAll, ContainsAny, Cost,
+    DateAnswer, EditDistance, EndsWith, ExactMatch, FinishReason, Gleu, HTMLValid, JSONField,
+    JSONPath, JSONSchema, JSONSubset, JSONValid, Label, Latency, Length, ListOverlap, Not,
+    NumericAnswer, Refusal, Regex, RougeL, RougeN, SetOverlap, Similarity, StartsWith, Threshold,
+    Tokens, ToolCallOverlap, ToolCalls, ToolCallsValid, Weighted, XMLValid,
 )
 # fmt: on
 
@@ -127,6 +128,8 @@ def _parse(spec: ScorerSpec | Mapping[str, JSON], depth: int) -> AnyScorer[Score
     config = build_config(scorer.name, scorer.config_type, options)
     if issubclass(scorer, Composite):
         return scorer(config, _parts(scorer, config, depth))
+    if issubclass(scorer, Checks):
+        return scorer(config, parse_rule)
     return scorer(config)
 
 

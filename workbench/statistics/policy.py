@@ -39,6 +39,11 @@ class Policy:
     """A judge checked on fewer human labels than this is not validated."""
     min_judge_agreement: float = 0.40
     """The lower bound of agreement with people that a judge must reach."""
+    min_judge_labels_rare: int = 10
+    """So many of a judge's labels must be good, and so many bad: where nearly all are alike, next
+    to nothing is known of how it treats the others."""
+    max_false_pass: float = 0.10
+    """The upper bound on the share of empty answers, or of attacks, that a judge may pass."""
     min_swap_consistency: float = 0.80
     """Share of pairs on which a judge must decide alike in both orders."""
     max_dataset_uses: int = 5

@@ -44,7 +44,7 @@ from workbench.workspace.strict_yaml import (
     parse_yaml,
     read_yaml,
 )
-from workbench.workspace.yaml_text import dump_yaml
+from workbench.yaml_text import dump_yaml
 
 __all__ = [
     "PROMPTS_FOLDER",

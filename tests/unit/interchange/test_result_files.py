@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from uuid import UUID
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
@@ -111,6 +112,22 @@ async def test_csv_has_a_value_and_a_status_for_each_scorer() -> None:
     assert rows[3]["exact_match status"] == "unscored"
     assert rows[2]["exact_match status"] == "missing"
     assert rows[0]["input"] == '{"ticket":"my card"}'
+
+
+@pytest.mark.parametrize("scorer", ["cost", "finish_reason"])
+async def test_a_scorer_with_the_name_of_a_fact_has_a_column_of_its_own(scorer: str) -> None:
+    title = Title(TITLE.name, TITLE.created_at, [scorer])
+    rows = [replace(row(scores=[score(scorer, 0.0, passed=False)]), cost=0.25)]
+
+    [read] = csv.DictReader(
+        io.StringIO((await written("csv", rows, title)).decode()), strict=True, restkey="beyond"
+    )
+    table = parquet.read_table(io.BytesIO(await written("parquet", rows, title))).to_pylist()
+
+    assert "beyond" not in read and None not in read.values()
+    assert (read["cost"], read["finish_reason"]) == ("0.25", "stop")
+    assert (read[f"{scorer} score"], read[f"{scorer} score status"]) == ("0.0", "scored")
+    assert (table[0]["cost"], table[0][f"{scorer} score"]) == (0.25, 0.0)
 
 
 @pytest.mark.parametrize(

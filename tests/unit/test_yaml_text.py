@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.core.hashing import JSON
 from workbench.workspace.strict_yaml import parse_yaml
-from workbench.workspace.yaml_text import dump_yaml
+from workbench.yaml_text import dump_yaml
 
 _TEXTS = st.one_of(
     st.text(alphabet=st.characters(exclude_categories=["Cs"])),
