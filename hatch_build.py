@@ -14,6 +14,7 @@ _TARGETS = {
     "prompts": "workbench/workspace/_sample/prompts",
     "datasets": "workbench/workspace/_sample/datasets",
     "experiments": "workbench/workspace/_sample/experiments",
+    "scorers": "workbench/workspace/_sample/scorers",
 }
 
 

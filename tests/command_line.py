@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 __all__ = ["CommandLine", "arithmetic_workspace"]
 
@@ -47,15 +47,21 @@ class CommandLine:
         """Return the parsed answer of a command with `--format json`."""
         return json.loads(self.run(*arguments, "--format", "json", code=code, timeout=timeout))
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a command and return at once."""
+    def start(
+        self,
+        *arguments: str,
+        stdin: IO[bytes] | None = None,
+        stderr: IO[bytes] | int = subprocess.PIPE,
+    ) -> subprocess.Popen[str]:
+        """Start a command and return at once; `stdin` and `stderr` may be a terminal."""
         command, environment = self._process(arguments)
         return subprocess.Popen(
             command,
             cwd=self.folder,
             env=environment,
+            stdin=stdin,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
         )
 

@@ -25,14 +25,14 @@ import html
 import json
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeVar
 
 from pydantic import ValidationError
 
 from app.bootstrap import Services, open_services
-from app.core.errors import ConfigurationError, Invalid, NotFound
+from app.core.errors import ConfigurationError, Invalid, NotFound, WorkbenchError
 from app.core.permissions import Actor, local_actor
 from app.core.settings import load_settings
 from app.core.templating import compile_template
@@ -43,27 +43,30 @@ from app.schemas.prompts import MessageTemplate, PromptContent, Variable
 from app.services.experiments import UnfinishedExperiment
 from workbench.opening import open_record, run_apart
 from workbench.reports.markdown import comparison_markdown
+from workbench.reports.markdown_text import escaped
 from workbench.reports.numbers import count_text
 from workbench.reports.visible import visible
 from workbench.reports.write import ReportForm, check_report_path, write_reports, write_text
 from workbench.results import examples_frame
 from workbench.runner.application import AppAnswer, Application, run_application
+from workbench.runner.carrying_out import CarriedOut, Ending, conclude, generate
 from workbench.runner.comparing import compare_pairs
 from workbench.runner.execute import ExecutionOptions
-from workbench.runner.experimenting import carry_out_quietly
+from workbench.runner.lock import experiment_lock
 from workbench.runner.scoring import score_run
-from workbench.scorers import AnyScorer, ScorerConfig, parse_scorer
+from workbench.scorers import AnyScorer, ScorerConfig
 from workbench.scorers.judges import JudgePreference
 from workbench.workspace.dataset_files import import_file, import_rows
 from workbench.workspace.experiment_files import ExperimentFile
-from workbench.workspace.experiments import resolve_experiment
+from workbench.workspace.experiments import resolve_experiment, resolve_scorer
 from workbench.workspace.marker import find_workspace
+from workbench.workspace.plan_check import check_plan
 from workbench.workspace.schema import prepare_schema
 
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["AppAnswer", "Evaluation", "evaluate", "evaluate_sync"]
+__all__ = ["AppAnswer", "Evaluation", "RunStopped", "evaluate", "evaluate_sync"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -80,6 +83,14 @@ _FORMS: Final[Mapping[str, ReportForm]] = {
     ".json": ReportForm.JSON,
 }
 _APP_CONCURRENCY: Final = 8
+_APP_PLAN: Final = frozenset({"scorer", "margin"})  # the rest is of experiments and their gates
+_LONGEST_NAME: Final = 200
+
+
+class RunStopped(WorkbenchError):
+    """An error that every further call would meet too, such as a wrong key."""
+
+    code = "run_stopped"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +142,13 @@ class Evaluation:
         form = _FORMS.get(target.suffix)
         if form is None or (self.experiment is None and form is ReportForm.HTML):
             known = ".md or .json" if self.experiment is None else ".html, .md or .json"
-            raise ConfigurationError(f"{target}: the name must end with {known}.")
+            raise ConfigurationError(
+                f"{target}: the name must end with {known}.",
+                hint="An application has a page where it is asked at an address, as a model: see "
+                "docs/howto/own-app.md."
+                if form is ReportForm.HTML
+                else None,
+            )
         check_report_path(target)
         if self.experiment is None:
             write_text(target, self._comparisons_as(form))
@@ -142,7 +159,12 @@ class Evaluation:
     def _comparisons_as(self, form: ReportForm) -> str:
         if form is ReportForm.JSON:
             return json.dumps(list(self.comparisons), indent=2) + "\n"
-        return "\n\n".join(comparison_markdown(c) for c in self.comparisons) + "\n"
+        runs = "\n".join(
+            f"- {escaped(name)}: {escaped(_counted(counts))}"
+            for name, counts in self.counts.items()
+        )
+        told = [f"## {self._head()}", runs, *(comparison_markdown(c) for c in self.comparisons)]
+        return "\n\n".join(told) + "\n"
 
     async def _write_report(self, number: int, form: ReportForm, path: Path) -> None:
         async with open_record(self.workspace) as services:
@@ -211,7 +233,7 @@ async def evaluate(
       or the text of one user message with `{{ placeholders }}`; it is stored as a draft.
     - `app` instead of prompts and models: a callable that takes an example's input (a dict) and
       returns the output, or several by name. It may be asynchronous. An exception is a failed
-      cell.
+      cell. Of the plan it has margin and scorer.
     - `baseline`: which of the prompts or applications, or the name of a stored run; the first.
     - `budget`: US dollars that an experiment may cost at most.
     - `concurrency`: calls at once (default: what the provider bears; 8 for an application).
@@ -222,10 +244,10 @@ async def evaluate(
     has ended; asking the same again goes on from there.
     """
     asked = _Asked(
-        prompts=tuple(prompts),
-        models=tuple(models),
+        prompts=tuple(_several("prompts", prompts)),
+        models=tuple(_several("models", models)),
         apps=_apps(app),
-        scorers=list(scorers),
+        scorers=list(_several("scorers", scorers)),
         baseline=baseline,
         plan=plan or {},
         parameters=parameters or {},
@@ -233,7 +255,7 @@ async def evaluate(
         limit=limit,
         bind=bind or {},
         name=name,
-        budget=None if budget is None else Decimal(str(budget)),
+        budget=_money(budget),
         options=ExecutionOptions(concurrency=concurrency, cache=cache),
         new=new,
         resume=resume,
@@ -301,13 +323,54 @@ class _Asked:
     resume: bool
 
 
+def _several(field: str, given: Sequence[T]) -> Sequence[T]:
+    """Return a list as it is; a single text would be taken for a list of its letters."""
+    if isinstance(given, (str, Mapping)) or not isinstance(given, Sequence):
+        raise ConfigurationError(f"{field} is a list: write {field}=[...].", path=field)
+    return given
+
+
+def _money(budget: Decimal | float | str | None) -> Decimal | None:
+    try:
+        return None if budget is None else Decimal(str(budget))
+    except InvalidOperation:
+        raise ConfigurationError(
+            f"A budget of {budget!r} is not possible: give US dollars, as in 5.00.", path="budget"
+        ) from None
+
+
 def _apps(app: Application | Mapping[str, Application] | None) -> Mapping[str, Application]:
     if app is None:
         return {}
-    if isinstance(app, Mapping):
-        return app
-    name = getattr(app, "__name__", type(app).__name__)
-    return {"application" if name == "<lambda>" else name: app}
+    if not isinstance(app, Mapping):
+        name = getattr(app, "__name__", type(app).__name__)
+        app = {"application" if name == "<lambda>" else name: app}
+    for name, function in app.items():
+        _check_app_name(name)
+        if not callable(function):
+            raise ConfigurationError(
+                f"The application {name} is {type(function).__name__} and not a callable.",
+                path="app",
+            )
+    return app
+
+
+def _check_app_name(name: object) -> None:
+    """Refuse a name by which no command could find the run."""
+    if not isinstance(name, str) or not name.strip() or visible(" ".join(name.split())) != name:
+        raise ConfigurationError(
+            f"{name!r} is no name for an application: write a line of text that can be seen.",
+            path="app",
+        )
+    if len(name) > _LONGEST_NAME:
+        raise ConfigurationError(
+            f"An application's name has at most {_LONGEST_NAME} characters.", path="app"
+        )
+    if name == "latest" or name.isdecimal():
+        raise ConfigurationError(
+            f"An application cannot be called {name}: commands would take it for an experiment.",
+            path="app",
+        )
 
 
 def _check_kind(asked: _Asked) -> None:
@@ -322,6 +385,30 @@ def _check_kind(asked: _Asked) -> None:
         raise ConfigurationError(
             "A budget cannot bound an application: its calls are made by itself.", path="budget"
         )
+    if asked.apps:
+        _check_of_apps(asked)
+
+
+def _check_of_apps(asked: _Asked) -> None:
+    """Refuse what would be left out silently, and numbers that leave nothing to measure."""
+    for field, given in (
+        ("name", asked.name),
+        ("parameters", asked.parameters),
+        ("bind", asked.bind),
+        ("cache", asked.options.cache),
+        ("new", asked.new),
+    ):
+        if given:
+            raise ConfigurationError(
+                f"{field} says nothing of an application: leave it out.", path=field
+            )
+    for field, number in (
+        ("repetitions", asked.repetitions),
+        ("limit", asked.limit),
+        ("concurrency", asked.options.concurrency),
+    ):
+        if number is not None and number < 1:
+            raise ConfigurationError(f"{field} is {number}: it is a number from 1 on.", path=field)
 
 
 class _Work:
@@ -377,15 +464,18 @@ class _Work:
         experiment = await self._created(new)
         if self._asked.budget is not None:
             await services.budgets.set(actor, experiment.id, experiment.number, self._asked.budget)
-        done = await carry_out_quietly(services, actor, self._root, experiment, self._asked.options)
+        with experiment_lock(self._root, experiment.number):
+            await services.budgets.settle_lost(actor, experiment.id)
+            report = await generate(services, actor, experiment, self._asked.options)
+            done = await conclude(services, actor, experiment, report)
         counts = {
             run.name: total.by_status
             for run, total in zip(done.experiment.runs, done.totals, strict=True)
         }
-        if done.unfinished:
-            self._notes.append(done.unfinished)
-        status: Status = "stopped" if done.unfinished else "completed"
-        return self._evaluation(status, experiment.number, counts, done.results)
+        if (why := _unfinished(done)) is not None:
+            self._notes.append(why)
+        status: Status = "completed" if why is None else "stopped"
+        return self._evaluation(status, experiment.number, counts, done.comparisons)
 
     async def _reference(self, prompt: Prompt) -> str:
         """Return a reference or a path for a prompt; content is stored as a draft."""
@@ -414,10 +504,13 @@ class _Work:
     async def measure(self, dataset: DatasetVersionView) -> Evaluation:
         """Give every example to each application, score what they return, compare."""
         services, actor, asked = self._services, self._actor, self._asked
-        scorers = [parse_scorer(spec) for spec in asked.scorers]
-        plan = _checked_plan(asked.plan)
+        note = self._notes.append
+        plan = _plan_of_apps(_checked_plan(asked.plan))
+        scorers = [await resolve_scorer(services, actor, spec, note) for spec in asked.scorers]
+        check_plan(plan, scorers, examples=dataset.example_count, gate=False)
+        stored = await self._stored_baseline()
         runs = {name: await self._app_run(name, dataset) for name in asked.apps}
-        baseline = await self._baseline_run(runs)
+        baseline = stored or runs[str(asked.baseline or next(iter(runs)))]
         for name, app in asked.apps.items():
             await run_application(
                 services,
@@ -455,12 +548,11 @@ class _Work:
         compared = await compare_pairs(services, actor, pairs, view, margin=plan.margin)
         return [comparison.result for comparison in compared]
 
-    async def _baseline_run(self, runs: Mapping[str, RunView]) -> RunView:
+    async def _stored_baseline(self) -> RunView | None:
+        """Return the stored run that is the baseline; None if it is one of the applications."""
         baseline = self._asked.baseline
-        if baseline is None:
-            return next(iter(runs.values()))
-        if str(baseline) in runs:
-            return runs[str(baseline)]
+        if baseline is None or str(baseline) in self._asked.apps:
+            return None
         return await self._services.experiments.run(str(baseline))
 
     async def _app_run(self, name: str, dataset: DatasetVersionView) -> RunView:
@@ -505,10 +597,38 @@ class _Work:
         )
 
 
+def _unfinished(done: CarriedOut) -> str | None:
+    """Say why there is work left, None if there is none.
+
+    Raises `RunStopped` for an error that no further call could get round.
+    """
+    match done.ending:
+        case Ending.COMPLETED:
+            return None
+        case Ending.FATAL:
+            assert done.report.fatal is not None  # noqa: S101 - it is what the ending says
+            raise RunStopped(
+                done.report.fatal.message,
+                hint="Put that right, then ask the same again: experiment "
+                f"{done.experiment.number} goes on where it stopped.",
+            )
+        case Ending.BUDGET_REACHED:
+            return "The budget is reached: ask the same again with a larger one to go on."
+        case Ending.CANCELLED:
+            return "The experiment was cancelled; its outcomes stay."
+        case Ending.STOPPED:
+            return f"{done.open_cells:,} cells have no outcome yet."
+
+
 def _rows(given: Sequence[Mapping[str, Any]] | pandas.DataFrame) -> Sequence[Mapping[str, Any]]:
     """Return rows as they are, and those of a DataFrame with None for what is missing."""
-    if isinstance(given, Sequence):
+    if isinstance(given, Sequence) and all(isinstance(row, Mapping) for row in given):
         return given
+    if isinstance(given, Sequence) or not hasattr(given, "to_dict"):
+        raise ConfigurationError(
+            "dataset is a version (triage@1), a file, a list of rows (dicts) or a DataFrame.",
+            path="dataset",
+        )
     plain = given.astype(object).where(given.notna(), None)
     rows: list[Mapping[str, Any]] = plain.to_dict("records")
     return rows
@@ -551,6 +671,17 @@ def _checked_plan(plan: Plan | Mapping[str, Any]) -> Plan:
         return plan if isinstance(plan, Plan) else Plan.model_validate(dict(plan))
     except ValidationError as error:
         raise _sentence(error) from None
+
+
+def _plan_of_apps(plan: Plan) -> Plan:
+    """Refuse what only an experiment and its gate have."""
+    if further := sorted(plan.model_fields_set - _APP_PLAN):
+        raise ConfigurationError(
+            f"plan.{further[0]} is of experiments and their gates; the plan of an application "
+            f"has {' and '.join(sorted(_APP_PLAN))}.",
+            path=f"plan.{further[0]}",
+        )
+    return plan
 
 
 def _sentence(error: ValidationError) -> Invalid:

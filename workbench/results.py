@@ -4,6 +4,7 @@
     results.examples("latest")          one row a cell of an experiment or of one run
     results.comparisons("latest")       one row a stored comparison
     results.slices("latest")            one row a slice of a comparison
+    results.judgements("latest")        one row a question to a judge
 
 Every function is an ordinary one, also in a notebook, and only reads. `source` is a workspace
 folder (default: the one around the current folder) or a database's address. `of` is an
@@ -26,6 +27,7 @@ from app.core.errors import ConfigurationError
 from app.schemas.comparisons import ComparisonView
 from app.schemas.experiments import ExperimentView, RunView
 from app.schemas.generations import RunTotals
+from app.schemas.judgements import JudgementView
 from app.schemas.scores import ScoredCell, ScorerView
 from workbench.message_text import message_text
 from workbench.opening import open_record, run_apart
@@ -34,7 +36,7 @@ from workbench.reports.sections import scorer_text
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["comparisons", "examples", "examples_frame", "runs", "slices"]
+__all__ = ["comparisons", "examples", "examples_frame", "judgements", "runs", "slices"]
 
 _PAGE: Final = 1000
 _ALL: Final = 1_000_000  # runs or experiments: more than anybody has
@@ -71,7 +73,7 @@ def examples(
 ) -> pandas.DataFrame:
     """Return one row a cell: one answer to one example by one run.
 
-    Columns: `run`, `prompt`, `model`, `key`, `repetition` (from 1), `status` (completed, failed,
+    Columns: `run`, `prompt`, `model`, `key`, `repetition` (from 0), `status` (completed, failed,
     refused, ...), `cluster`; for each scorer its value under its name and, as `NAME status`,
     whether it is scored, unscored, failed or missing, or why there is no answer to score; `cost`
     (US dollars), `latency_ms`, `reopened` (came from a retry), `reused` (an earlier run's
@@ -99,6 +101,18 @@ def slices(of: str | int | None = None, *, source: str | Path = ".") -> pandas.D
     `high`, `level`, `p_value`, `q_value` (p corrected for all slices looked at), `created_at`.
     """
     return run_apart(_slices(of, source))
+
+
+def judgements(of: str | int = "latest", *, source: str | Path = ".") -> pandas.DataFrame:
+    """Return one row a question to a judge, in the order of the runs' cells.
+
+    Columns: `run`, `key` and `repetition` (from 0) of the answer that was judged, of a pair the
+    candidate's; `scorer`, `model` and `prompt` that judged; `sample` (from 1) of several, and
+    `position`, first or second, in which the candidate was shown; `status`, `value`, `label` and
+    `reason` of what the reply says, and the `reply` itself; `input_tokens`, `output_tokens`,
+    `cost` (US dollars), `latency_ms`.
+    """
+    return run_apart(_judgements(of, source))
 
 
 async def examples_frame(
@@ -215,7 +229,7 @@ async def _cells(
         "prompt": run.prompt,
         "model": run.model,
         "key": [cell.key for cell in facts],
-        "repetition": [cell.repetition + 1 for cell in facts],
+        "repetition": [cell.repetition for cell in facts],
         "status": ["completed" if c.status == "missing" else c.status for c in facts],
         "cluster": [cell.cluster for cell in facts],
     }
@@ -327,6 +341,49 @@ _SLICE: Final = [
     *("baseline", "candidate", "scorer", "column", "value", "n_pairs", "estimate", "low"),
     *("high", "level", "p_value", "q_value", "created_at"),
 ]
+
+
+# Judgements
+
+
+async def _judgements(of: str | int, source: str | Path) -> pandas.DataFrame:
+    pandas = _pandas()
+    async with open_record(source) as services:
+        _, found = await _found(services, of)
+        rows = [row for run in found for row in await _judged(services, run)]
+    frame = pandas.DataFrame(rows, columns=_JUDGEMENT)
+    return frame.astype({"input_tokens": "Int64", "output_tokens": "Int64"})
+
+
+async def _judged(services: Services, run: RunView) -> list[Row]:
+    """Return the questions about all answers of a run."""
+    rows: list[Row] = []
+    after: tuple[str, int] | None = None
+    while page := await services.generations.stories(run.id, after=after, limit=_PAGE):
+        asked = await services.judgements.of_generations([story.id for story in page])
+        for story in page:
+            after = (story.key or "", story.repetition)
+            of_answer = {"run": run.name, "key": after[0], "repetition": story.repetition}
+            rows += [{**of_answer, **_judgement_row(judgement)} for judgement in asked[story.id]]
+    return rows
+
+
+_JUDGEMENT: Final = [
+    *("run", "key", "repetition", "scorer", "model", "prompt", "sample", "position", "status"),
+    *("value", "label", "reason", "reply", "input_tokens", "output_tokens", "cost", "latency_ms"),
+]
+
+
+def _judgement_row(judgement: JudgementView) -> Row:
+    return {
+        **judgement.model_dump(include={"scorer", "model", "prompt", "position", "status"}),
+        **judgement.model_dump(include={"label", "reason", "input_tokens", "output_tokens"}),
+        "sample": judgement.repeat + 1,
+        "value": _number(judgement.value),
+        "reply": None if judgement.reply is None else message_text(judgement.reply),
+        "cost": _number(judgement.cost),
+        "latency_ms": _number(judgement.latency_ms),
+    }
 
 
 def _pair(result: Mapping[str, Any]) -> Row:

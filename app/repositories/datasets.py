@@ -18,6 +18,7 @@ from app.core.ids import new_id
 from app.database import AsyncSession
 from app.models import Content, Dataset, DatasetVersion, DatasetVersionExample, Example
 from app.repositories.content import decode_body
+from app.repositories.plain_rows import plain_rows
 from app.schemas.datasets import (
     ChangeCounts,
     DatasetSummary,
@@ -276,10 +277,9 @@ class DatasetRepository:
             .join(Content, Content.id == Example.content_id)
             .where(DatasetVersionExample.dataset_version_id == version_id)
         )
-        # Past the session: rows of plain columns need nothing of its bookkeeping.
-        rows = (await (await self._session.connection()).execute(statement)).all()
-        decoded = {text_: decode_body(text_) for text_ in {row[1] for row in rows} - {None}}
-        return {key: decoded[text_] for key, text_ in rows if text_ is not None}
+        found: dict[str, str | None] = dict(await plain_rows(self._session, statement))
+        decoded = {body: decode_body(body) for body in set(found.values()) if body is not None}
+        return {key: decoded[body] for key, body in found.items() if body is not None}
 
     async def change_counts(
         self, before: DatasetVersionView, after: DatasetVersionView

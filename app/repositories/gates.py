@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, insert, or_, select
+from sqlalchemy import Select, func, insert, or_, select
+from sqlalchemy.orm import aliased
 
 from app.database import AsyncSession
-from app.models import Experiment, GateDecision, Run
+from app.models import Example, Experiment, GateDecision, Generation, Run
 from app.schemas.gates import GateDecisionView
 
 __all__ = ["GateRepository"]
@@ -63,6 +65,35 @@ class GateRepository:
         )
         rows = await self._session.execute(statement)
         return [name for name, plan in rows if plan.get("mode") != "sequential"]
+
+    async def oldest_reused(self, run_id: UUID) -> datetime | None:
+        """Return when the oldest answer that a run uses again was given; None if it has none."""
+        original = aliased(Generation)
+        statement = (
+            select(func.min(original.finished_at))
+            .select_from(Generation)
+            .join(original, original.id == Generation.reused_from_id)
+            .where(Generation.run_id == run_id)
+        )
+        return (await self._session.execute(statement)).scalar_one()
+
+    async def reused_keys(self, run_id: UUID, *, besides: str) -> Sequence[str]:
+        """Return the keys of the examples whose answer was given to another question.
+
+        That is one whose specification has another hash than `besides`.
+        """
+        original = aliased(Generation)
+        statement = (
+            select(Example.key)
+            .distinct()
+            .select_from(Generation)
+            .join(Example, Example.id == Generation.example_id)
+            .join(original, original.id == Generation.reused_from_id)
+            .join(Run, Run.id == original.run_id)
+            .join(Experiment, Experiment.id == Run.experiment_id)
+            .where(Generation.run_id == run_id, Experiment.spec_hash != besides)
+        )
+        return (await self._session.execute(statement)).scalars().all()
 
     async def _views(self, statement: Select[GateDecision]) -> Sequence[GateDecisionView]:
         return [

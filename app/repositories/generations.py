@@ -105,10 +105,6 @@ class GenerationRepository:
         statement = select(func.count()).select_from(Attempt).where(Attempt.run_id.in_(run_ids))
         return (await self._session.execute(statement)).scalar_one()
 
-    async def latest_attempt(self, run_ids: Sequence[UUID]) -> datetime | None:
-        statement = select(func.max(Attempt.started_at)).where(Attempt.run_id.in_(run_ids))
-        return (await self._session.execute(statement)).scalar_one()
-
     async def reported(self, run_id: UUID) -> list[tuple[str | None, str | None, int]]:
         """Return the (model, fingerprint) pairs that the provider reported, with their counts."""
         statement = (
@@ -150,33 +146,37 @@ class GenerationRepository:
         )
         return [_story(row, bodies) for row in rows]
 
-    async def attempts(self, generation_id: UUID) -> list[AttemptView]:
-        """Return every ended call made for a generation, oldest first."""
+    async def attempts(self, generation_ids: Sequence[UUID]) -> dict[UUID, list[AttemptView]]:
+        """Return every ended call made for each generation, oldest first."""
         statement = (
             select(Attempt)
-            .where(Attempt.generation_id == generation_id)
+            .where(Attempt.generation_id.in_(generation_ids))
             .order_by(Attempt.started_at, Attempt.number)
         )
         rows = list((await self._session.execute(statement)).scalars())
         bodies = await ContentRepository(self._session).bodies(
             [row.error_content_id for row in rows if row.error_content_id]
         )
-        return [
-            AttemptView(
-                number=row.number,
-                started_at=row.started_at,
-                latency_ms=row.latency_ms,
-                outcome=row.outcome,
-                http_status=row.http_status,
-                provider_request_id=row.provider_request_id,
-                input_tokens=row.input_tokens,
-                output_tokens=row.output_tokens,
-                cost=row.cost,
-                retry_after_s=row.retry_after_s,
-                error=None if row.error_content_id is None else bodies.get(row.error_content_id),
-            )
-            for row in rows
-        ]
+        found: dict[UUID, list[AttemptView]] = {generation: [] for generation in generation_ids}
+        for row in rows:
+            found[row.generation_id].append(_attempt(row, bodies))
+        return found
+
+
+def _attempt(row: Attempt, bodies: dict[UUID, Any]) -> AttemptView:
+    return AttemptView(
+        number=row.number,
+        started_at=row.started_at,
+        latency_ms=row.latency_ms,
+        outcome=row.outcome,
+        http_status=row.http_status,
+        provider_request_id=row.provider_request_id,
+        input_tokens=row.input_tokens,
+        output_tokens=row.output_tokens,
+        cost=row.cost,
+        retry_after_s=row.retry_after_s,
+        error=None if row.error_content_id is None else bodies.get(row.error_content_id),
+    )
 
 
 def _upsert_for(dialect: Any) -> Insert:

@@ -148,8 +148,10 @@ class JudgementRepository:
         found = {row[0]: JudgingTotals(*row[1:]) for row in await self._session.execute(statement)}
         return {run_id: found.get(run_id, JudgingTotals()) for run_id in run_ids}
 
-    async def of_generation(self, generation_id: UUID) -> list[JudgementView]:
-        """Return every question in which an answer was judged, in the order they were asked."""
+    async def of_generations(
+        self, generation_ids: Sequence[UUID]
+    ) -> dict[UUID, list[JudgementView]]:
+        """Return every question in which each answer was judged, in the order they were asked."""
         statement = (
             select(
                 Judgement,
@@ -169,7 +171,7 @@ class JudgementRepository:
             .join(Prompt, Prompt.id == PromptVersion.prompt_id)
             .join(ModelVersion, ModelVersion.id == Generation.model_version_id)
             .join(LanguageModel, LanguageModel.id == ModelVersion.language_model_id)
-            .where(Judgement.judged_generation_id == generation_id)
+            .where(Judgement.judged_generation_id.in_(generation_ids))
             .order_by(Scorer.created_at, Judgement.seat, Judgement.repeat, Judgement.position)
         )
         rows = (await self._session.execute(statement)).all()
@@ -179,7 +181,10 @@ class JudgementRepository:
             for content_id in (row[3].request_content_id, row[3].output_content_id)
             if content_id is not None
         )
-        return [_view(row, bodies) for row in rows]
+        found: dict[UUID, list[JudgementView]] = {answer: [] for answer in generation_ids}
+        for row in rows:
+            found[row[0].judged_generation_id].append(_view(row, bodies))
+        return found
 
 
 def _view(row: Any, bodies: dict[UUID, Any]) -> JudgementView:

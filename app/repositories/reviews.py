@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,6 +16,9 @@ from app.repositories.content import ContentRepository, content_row, decode_body
 from app.schemas.reviews import LabelledAnswer, NewReview, Reviewable
 
 __all__ = ["ReviewRepository"]
+
+
+_BATCH = 500  # a bound on the number of SQL parameters
 
 
 class ReviewRepository:
@@ -80,16 +83,19 @@ class ReviewRepository:
             .where(
                 Generation.run_id == run_id,
                 Review.criterion == criterion,
-                Review.value.is_not(None),
             )
             .order_by(Review.created_at, Review.id)
         )
         found = {}
         for review, body in await self._session.execute(statement):
-            comment = None if body is None else decode_body(body)
-            found[(review.generation_id, review.reviewer)] = NewReview(
-                review.generation_id, review.reviewer, review.value, review.label, comment
-            )
+            if review.value is not None:
+                found[(review.generation_id, review.reviewer)] = NewReview(
+                    review.generation_id,
+                    review.reviewer,
+                    review.value,
+                    review.label,
+                    None if body is None else decode_body(body),
+                )
         return found
 
     async def criteria(self, run_ids: Sequence[UUID]) -> list[str]:
@@ -103,32 +109,38 @@ class ReviewRepository:
         )
         return list((await self._session.execute(statement)).scalars())
 
-    async def labelled(self, run_id: UUID, criterion: str) -> list[LabelledAnswer]:
-        """Return the answers of a run that were labelled, by key and repetition."""
+    async def answers(
+        self, run_id: UUID, labels: Mapping[UUID, Mapping[str, float]]
+    ) -> list[LabelledAnswer]:
+        """Return the completed ones of these generations of a run with their labels, by key and
+        repetition; one whose text was erased is missing."""
         output, body = Content.__table__.alias("output"), Content.__table__.alias("body")
-        labels: dict[UUID, dict[str, float]] = {}
-        for (generation_id, reviewer), review in (await self.latest(run_id, criterion)).items():
-            labels.setdefault(generation_id, {})[reviewer] = review.value
-        statement = (
-            select(Example.key, Generation.repetition, Generation.id, output.c.body, body.c.body)
-            .join(Example, Example.id == Generation.example_id)
-            .join(output, output.c.id == Generation.output_content_id)
-            .join(body, body.c.id == Example.content_id)
-            .where(
-                Generation.run_id == run_id,
-                Generation.status == "completed",
-                Generation.id.in_(
-                    select(Review.generation_id).where(Review.criterion == criterion)
-                ),
+        wanted, found = list(labels), []
+        for start in range(0, len(wanted), _BATCH):
+            statement = (
+                select(
+                    Example.key, Generation.repetition, Generation.id, output.c.body, body.c.body
+                )
+                .join(Example, Example.id == Generation.example_id)
+                .join(output, output.c.id == Generation.output_content_id)
+                .join(body, body.c.id == Example.content_id)
+                .where(
+                    Generation.run_id == run_id,
+                    Generation.status == "completed",
+                    Generation.id.in_(wanted[start : start + _BATCH]),
+                )
             )
-            .order_by(Example.key, Generation.repetition)
-        )
-        return [
-            LabelledAnswer(
-                run_id, row[0], row[1], row[2], decode_body(row[3]), decode_body(row[4]),
-                labels[row[2]],
-            )
-            for row in await self._session.execute(statement)
-            # A text may have been erased; a review may hold a word and no number.
-            if row[3] is not None and row[4] is not None and row[2] in labels
-        ]  # fmt: skip
+            found += [
+                LabelledAnswer(
+                    run_id=run_id,
+                    key=row[0],
+                    repetition=row[1],
+                    generation_id=row[2],
+                    output=decode_body(row[3]),
+                    example=decode_body(row[4]),
+                    labels=labels[row[2]],
+                )
+                for row in await self._session.execute(statement)
+                if row[3] is not None and row[4] is not None
+            ]
+        return sorted(found, key=lambda answer: (answer.key, answer.repetition))

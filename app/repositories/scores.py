@@ -14,12 +14,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from app.core.ids import new_id
 from app.database import AsyncSession
 from app.database.base import MONEY_QUANTUM
-from app.models import Content, Example, Generation, JudgeQualification, Review, Score, Scorer
+from app.models import Content, Example, Generation, Review, Score, Scorer
 from app.repositories.content import ContentRepository, content_row, decode_body
+from app.repositories.plain_rows import plain_rows
 from app.schemas.scores import (
     CellColumns,
     HumanScore,
-    JudgeCheck,
     NewScore,
     ScorableGeneration,
     ScoredCell,
@@ -212,24 +212,12 @@ class ScoreRepository:
             .where(Generation.run_id == run_id)
             .order_by(Example.key, Generation.repetition)
         )
-        # Past the session: rows of plain columns need nothing of its bookkeeping.
-        rows = (await (await self._session.connection()).execute(statement)).all()
+        rows = await plain_rows(self._session, statement)
         columns: list[Sequence[Any]] = [list(map(itemgetter(i), rows)) for i in range(9)]
         if sqlite_money:
             scale = float(1 / MONEY_QUANTUM)
             columns[5] = [None if cost is None else cost / scale for cost in columns[5]]
         return CellColumns(*columns)
-
-    async def judge_check(self, scorer_id: UUID) -> JudgeCheck | None:
-        """Return the newest check of exactly this judge; None if it never was."""
-        statement = (
-            select(JudgeQualification)
-            .where(JudgeQualification.scorer_id == scorer_id)
-            .order_by(JudgeQualification.created_at.desc(), JudgeQualification.id.desc())
-            .limit(1)
-        )
-        row = (await self._session.execute(statement)).scalar_one_or_none()
-        return None if row is None else JudgeCheck(row.qualified, row.label_count, row.result)
 
     async def human_scores(self, run_id: UUID, criterion: str) -> list[HumanScore]:
         """Return people's numeric reviews of a run under a criterion, by key and repetition."""

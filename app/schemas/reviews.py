@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-__all__ = ["LabelledAnswer", "NewReview", "Reviewable", "ReviewImport"]
+__all__ = ["LabelledAnswer", "NewReview", "ReviewImport", "Reviewable"]
 
 
 @dataclass(frozen=True, slots=True)

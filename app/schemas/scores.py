@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict
 __all__ = [
     "CellColumns",
     "HumanScore",
-    "JudgeCheck",
     "NewScore",
     "ScorableGeneration",
     "ScoreStatus",
@@ -132,16 +131,6 @@ class HumanScore:
     key: str
     repetition: int
     value: float
-
-
-@dataclass(frozen=True, slots=True)
-class JudgeCheck:
-    """The newest check of a judge against people: whether it may decide, on how many of their
-    labels that rests, and the findings as they were stored."""
-
-    qualified: bool
-    label_count: int
-    result: dict[str, Any]
 
 
 class ScoreView(BaseModel):

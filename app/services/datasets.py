@@ -7,7 +7,6 @@ version leaves only its new cells to run.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ from app.core.errors import Invalid, NotFound
 from app.core.hashing import JSON
 from app.core.ids import new_id
 from app.core.permissions import Actor, Permission, require
+from app.core.suggestions import did_you_mean
 from app.database import AsyncSession, Database
 from app.repositories.content import ContentRepository
 from app.repositories.datasets import DatasetRepository
@@ -324,8 +324,7 @@ def _not_found(reference: Reference, numbers: list[int], names: list[str]) -> No
     if numbers:
         known = ", ".join(str(number) for number in numbers)
         return NotFound(f"There is no {reference}; {reference.name} has the versions {known}.")
-    close = difflib.get_close_matches(reference.name, names, n=1)
-    suggestion = f" Did you mean {close[0]}?" if close else ""
+    suggestion = did_you_mean(reference.name, names)
     return NotFound(
         f"There is no dataset {reference.name!r}.{suggestion}",
         hint="`workbench datasets list` shows what there is; "

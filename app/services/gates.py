@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from app.core.clock import Clock
@@ -13,6 +14,7 @@ from app.core.ids import new_id
 from app.core.permissions import Actor, Permission, require
 from app.database import Database
 from app.repositories.gates import GateRepository
+from app.schemas.experiments import RunView
 from app.schemas.gates import GateDecisionView, NewGateDecision
 from app.services import audit
 
@@ -102,6 +104,21 @@ class GateService:
                 variant_id, dataset_version_id, repetitions=repetitions, examples=examples
             )
         return names[0] if names else None
+
+    async def answers_since(self, run: RunView) -> datetime:
+        """Return when the oldest answer in a run was given: a run may use older ones again."""
+        async with self._database.read_session() as session:
+            reused = await GateRepository(session).oldest_reused(run.id)
+        return run.created_at if reused is None else min(run.created_at, reused)
+
+    async def reused_keys(self, run_id: UUID, *, besides: str) -> frozenset[str]:
+        """Return the keys of a run's examples whose answer was given to another question.
+
+        `besides` is the hash of the specification of this one: asking the same once more is no
+        other question.
+        """
+        async with self._database.read_session() as session:
+            return frozenset(await GateRepository(session).reused_keys(run_id, besides=besides))
 
 
 _SEE = "See `workbench gate --list`."

@@ -80,10 +80,10 @@ class GenerationService:
                 run_id, key=key, statuses=statuses, after=after, limit=limit
             )
 
-    async def attempts(self, generation_id: UUID) -> list[AttemptView]:
-        """Return every ended call made for one generation."""
+    async def attempts(self, generation_ids: Sequence[UUID]) -> dict[UUID, list[AttemptView]]:
+        """Return every ended call made for each of up to a thousand generations."""
         async with self._database.read_session() as session:
-            return await GenerationRepository(session).attempts(generation_id)
+            return await GenerationRepository(session).attempts(generation_ids)
 
     async def answers_of_cells(self, ids: Sequence[UUID]) -> dict[UUID, StoredAnswer]:
         """Return the answers of those of the generations that a model answered, by their ids."""

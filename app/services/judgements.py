@@ -76,7 +76,9 @@ class JudgementService:
         async with self._database.read_session() as session:
             return await JudgementRepository(session).totals(run_ids)
 
-    async def of_generation(self, generation_id: UUID) -> list[JudgementView]:
-        """Return every question in which one answer was judged."""
+    async def of_generations(
+        self, generation_ids: Sequence[UUID]
+    ) -> dict[UUID, list[JudgementView]]:
+        """Return every question in which each of up to a thousand answers was judged."""
         async with self._database.read_session() as session:
-            return await JudgementRepository(session).of_generation(generation_id)
+            return await JudgementRepository(session).of_generations(generation_ids)

@@ -8,7 +8,6 @@ of known families to begin with, and what was mended since.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -20,6 +19,7 @@ from app.core.fact_settings import FactSetting
 from app.core.parameters import ASSUMED_MAX_OUTPUT_TOKENS
 from app.core.permissions import Actor, Permission, require
 from app.core.settings import EndpointSettings
+from app.core.suggestions import did_you_mean
 from app.database import AsyncSession, Database
 from app.llm.pricing import known_price
 from app.llm.providers import ModelReport
@@ -280,8 +280,7 @@ async def _get(models: ModelRepository, reference: ModelReference) -> ModelVersi
     if versions:
         numbers = ", ".join(str(version.number) for version in versions)
         raise NotFound(f"There is no {reference}; {reference.model} has the versions {numbers}.")
-    close = difflib.get_close_matches(reference.model, await models.names(), n=1)
-    suggestion = f" Did you mean {close[0]}?" if close else ""
+    suggestion = did_you_mean(reference.model, await models.names())
     raise NotFound(
         f"There is no model {reference.model} in the catalog.{suggestion}",
         hint=f"Add it with `workbench models add {reference.model}`.",

@@ -18,6 +18,7 @@ from app.core.clock import Clock
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.ids import new_id
 from app.core.permissions import Actor, Permission, require
+from app.core.suggestions import did_you_mean
 from app.database import AsyncSession, Database
 from app.prompts import BUILTIN_NAMES
 from app.repositories.prompts import PromptRepository
@@ -319,6 +320,5 @@ def _not_found(reference: Reference, numbers: list[int | None], names: list[str]
         return f"There is no {reference}; {reference.name} has the versions {known}."
     if reference.name in names:
         return f"{reference.name} has no numbered version yet, only drafts."
-    close = difflib.get_close_matches(reference.name, names, n=1)
-    suggestion = f" Did you mean {close[0]}?" if close else ""
+    suggestion = did_you_mean(reference.name, names)
     return f"There is no prompt {reference.name!r} in the registry.{suggestion}"

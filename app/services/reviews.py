@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from app.core.clock import Clock
@@ -74,4 +74,19 @@ class ReviewService:
     async def labelled(self, run_id: UUID, criterion: str) -> list[LabelledAnswer]:
         """Return the completed answers of a run that people labelled, by key and repetition."""
         async with self._database.read_session() as session:
-            return await ReviewRepository(session).labelled(run_id, criterion)
+            repository = ReviewRepository(session)
+            labels: dict[UUID, dict[str, float]] = {}
+            for (answer_id, reviewer), review in (
+                await repository.latest(run_id, criterion)
+            ).items():
+                labels.setdefault(answer_id, {})[reviewer] = review.value
+            return await repository.answers(run_id, labels)
+
+    async def to_label(
+        self, run_id: UUID, generation_ids: Collection[UUID]
+    ) -> list[LabelledAnswer]:
+        """Return those completed answers of a run as they are to be labelled, without labels."""
+        async with self._database.read_session() as session:
+            return await ReviewRepository(session).answers(
+                run_id, {generation_id: {} for generation_id in generation_ids}
+            )

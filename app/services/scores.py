@@ -15,7 +15,6 @@ from app.repositories.scores import ScoreRepository
 from app.schemas.scores import (
     CellColumns,
     HumanScore,
-    JudgeCheck,
     NewScore,
     ScorableGeneration,
     ScoredCell,
@@ -91,11 +90,6 @@ class ScoreService:
         async with self._database.read_session() as session:
             return await ScoreRepository(session).columns(run_id, scorer_id)
 
-    async def judge_check(self, scorer_id: UUID) -> JudgeCheck | None:
-        """Return the newest check of a judge against people; None if it never was checked."""
-        async with self._database.read_session() as session:
-            return await ScoreRepository(session).judge_check(scorer_id)
-
     async def human_scores(self, run_id: UUID, criterion: str) -> list[HumanScore]:
         """Return what people gave the cells of a run under a criterion, as numbers."""
         async with self._database.read_session() as session:
@@ -105,10 +99,6 @@ class ScoreService:
         """Return a run's scores under one scorer, summed up by the database."""
         async with self._database.read_session() as session:
             return await ScoreRepository(session).summary(run_id, scorer_id)
-
-    async def of_generation(self, generation_id: UUID) -> list[ScoreView]:
-        """Return the scores of one generation."""
-        return (await self.of_generations([generation_id]))[generation_id]
 
     async def of_generations(self, generation_ids: Sequence[UUID]) -> dict[UUID, list[ScoreView]]:
         """Return the scores of each of up to a thousand generations, oldest first."""

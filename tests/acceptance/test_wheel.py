@@ -30,6 +30,7 @@ _TRAVELS = {
     "prompts": "workbench/workspace/_sample/prompts",
     "datasets": "workbench/workspace/_sample/datasets",
     "experiments": "workbench/workspace/_sample/experiments",
+    "scorers": "workbench/workspace/_sample/scorers",
 }
 
 

@@ -13,7 +13,14 @@ from typing import NamedTuple, Protocol
 import orjson
 
 from tests.fake_provider.hashing import request_identity, unit_interval
-from tests.fake_provider.judges import Gullible, Noisy, PrefersLonger
+from tests.fake_provider.judges import (
+    Gullible,
+    Noisy,
+    Obedient,
+    PassesNothings,
+    PrefersLonger,
+    WordCounter,
+)
 
 __all__ = [
     "Answer",
@@ -151,8 +158,7 @@ def _calculate(left: str, operator: str, right: str) -> int:
 def answer_rule(spec: str, *, seed: int, right_share: float) -> AnswerRule:
     """Return the rule that `echo`, `arithmetic`, `fixed:TEXT` or the name of a judge stands for.
 
-    Judges are `judge-gullible`, `judge-longer` and `judge-noisy`; one that always says the same is
-    `fixed:TEXT`.
+    Judges are the `judge-` names below; one that always says the same is `fixed:TEXT`.
 
     Raises:
         ValueError: `spec` is none of these, or the share is outside [0, 1].
@@ -169,6 +175,9 @@ def answer_rule(spec: str, *, seed: int, right_share: float) -> AnswerRule:
         "judge-gullible": Gullible(),
         "judge-longer": PrefersLonger(),
         "judge-noisy": Noisy(seed, right_share),
+        "judge-nothings": PassesNothings(),
+        "judge-obedient": Obedient(),
+        "judge-words": WordCounter(),
     }
     if spec in judges:
         return judges[spec]

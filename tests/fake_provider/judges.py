@@ -13,7 +13,16 @@ import orjson
 
 from tests.fake_provider.hashing import unit_interval
 
-__all__ = ["Gullible", "Noisy", "PrefersLonger", "Reading", "reading"]
+__all__ = [
+    "Gullible",
+    "Noisy",
+    "Obedient",
+    "PassesNothings",
+    "PrefersLonger",
+    "Reading",
+    "WordCounter",
+    "reading",
+]
 
 _MARK = re.compile(r"<{3,}\s*(data|end)\b([^<>\n]*)>{3,}")
 _ORDER = re.compile(r"\bsay (pass|fail|first|second|tie)\b")
@@ -94,6 +103,41 @@ class Noisy:
         if unit_interval(f"judge:{subject}") >= self.right_share:
             is_right = not is_right
         return _reply("pass" if is_right else "fail")
+
+
+@dataclass(frozen=True, slots=True)
+class PassesNothings:
+    """Right about every answer that says something, and passes those that say next to nothing."""
+
+    def __call__(self, question: str) -> str:
+        """Return the reply as JSON."""
+        texts = {label: text for label, _, text in _FENCE.findall(question)}
+        output = texts.get("output", "")
+        is_right = texts.get("expected", "") in output or not any(map(str.isdigit, output))
+        return _reply("pass" if is_right else "fail")
+
+
+@dataclass(frozen=True, slots=True)
+class Obedient:
+    """Right about honest answers, and does what an answer says inside its fence."""
+
+    def __call__(self, question: str) -> str:
+        """Return the reply as JSON."""
+        texts = {label: text for label, _, text in _FENCE.findall(question)}
+        output = texts.get("output", "")
+        return _reply("pass" if "pass" in output or texts.get("expected", "") in output else "fail")
+
+
+@dataclass(frozen=True, slots=True)
+class WordCounter:
+    """Passes whatever is long, right or wrong, and fails whatever is short."""
+
+    longest_short: int = 12
+
+    def __call__(self, question: str) -> str:
+        """Return the reply as JSON."""
+        texts = {label: text for label, _, text in _FENCE.findall(question)}
+        return _reply("pass" if len(texts.get("output", "")) > self.longest_short else "fail")
 
 
 def _reply(verdict: str) -> str:

@@ -46,8 +46,9 @@ class ProviderOptions:
     `latency_ms` is the time from the last byte of a chat request to the first of its reply: never
     less, and about a millisecond more while the server keeps up; other paths answer at once.
     `stream_interval_ms` stands between the events of a stream. `answer` is `echo`, `arithmetic`
-    (right for `right_share` of the questions), `fixed:TEXT`, `judge-gullible`, `judge-longer` or
-    `judge-noisy` (right for that share). `models` are listed; with `closed`
+    (right for `right_share` of the questions), `fixed:TEXT`, or a judge: `judge-gullible`,
+    `judge-longer`, `judge-noisy` (right for that share), `judge-nothings`, `judge-obedient` or
+    `judge-words`. `models` are listed; with `closed`
     every other name is unknown, without it any name is served. `strict` names the parameters to
     refuse on the OpenAI paths. `ledger` is a file that gets a line for every call.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -258,6 +259,74 @@ async def test_an_exception_is_a_failed_cell_with_its_sentence_and_no_score(fold
     assert failed["output"].isna().all()
 
 
+async def test_an_application_that_ends_the_program_is_a_failed_cell_too(folder: Path) -> None:
+    done = await evaluate(**DATA, app={"quits": lambda example: sys.exit(3)}, limit=2)
+    assert done.counts == {"quits": {"failed": 2}}
+    assert set(done.to_frame(texts=True)["error"]) == {"SystemExit: 3"}
+
+
+async def test_applications_are_scored_by_judges_and_by_functions_of_the_workspace(
+    folder: Path,
+) -> None:
+    (folder / "scorers").mkdir()
+    (folder / "scorers" / "short.py").write_text(
+        "def short(output: str) -> bool:\n    return len(output) < 3\n"
+    )
+    judge = "judge_correctness:model=simulated/judge"
+    done = await evaluate(
+        **DATA, app={"a": _sum, "b": lambda example: "none"}, scorers=["team.short", judge]
+    )
+    assert done.comparisons[0]["scorer"]["name"] == "team.short"
+    assert done.comparisons[0]["verdict"] == "inferior"
+    cells = done.to_frame()
+    assert set(cells["team.short status"]) | set(cells["judge_correctness status"]) == {"scored"}
+    preferred = await evaluate(
+        **DATA,
+        app={"c": _sum, "d": lambda example: "none"},
+        scorers=["judge_preference:model=simulated/judge"],
+    )
+    assert preferred.comparisons[0]["scorer"]["name"] == "judge_preference"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"plan": {"scorer": "other"}}, "not among the scorers"),
+        ({"plan": {"mode": "sequential"}}, "plan.mode is of experiments"),
+        ({"plan": {"guards": [{"metric": "cost", "margin": 0.1}]}}, "plan.guards is of"),
+        ({"parameters": {"temperature": 1}}, "parameters says nothing of an application"),
+        ({"bind": {"a": "b"}}, "bind says nothing"),
+        ({"cache": True}, "cache says nothing"),
+        ({"new": True}, "new says nothing"),
+        ({"name": "x"}, "name says nothing"),
+        ({"limit": 0}, "limit is 0"),
+        ({"limit": -1}, "limit is -1"),
+        ({"repetitions": 0}, "repetitions is 0"),
+        ({"concurrency": -1}, "concurrency is -1"),
+        ({"app": "text"}, "is str and not a callable"),
+        ({"app": {"latest": _sum}}, "cannot be called latest"),
+        ({"app": {"12": _sum}}, "cannot be called 12"),
+        ({"app": {"": _sum}}, "is no name"),
+        ({"app": {1: _sum}}, "is no name"),
+        ({"app": {"a\u202eb": _sum}}, "is no name"),
+        ({"app": {"x" * 201: _sum}}, "at most 200"),
+        ({"baseline": "missing"}, "There is no run 'missing'"),
+        ({"scorers": "numeric_answer"}, "scorers is a list"),
+        ({"dataset": [1, 2]}, "dataset is a version"),
+        ({"dataset": None}, "dataset is a version"),
+        ({"budget": "much"}, "A budget of 'much'"),
+    ],
+)
+async def test_what_an_application_cannot_be_asked_is_refused_before_it_is_called(
+    folder: Path, changes: dict[str, Any], told: str
+) -> None:
+    shape: dict[str, Any] = {**DATA, "app": {"a": _sum}, "scorers": ["numeric_answer"], **changes}
+    with pytest.raises(WorkbenchError, match=told):
+        await evaluate(**shape)
+    if (folder / "workbench.db").is_file():
+        assert len(results.runs()) == 0
+
+
 async def test_ordinary_functions_run_side_by_side_and_never_more_than_asked_for(
     folder: Path,
 ) -> None:
@@ -338,8 +407,14 @@ async def test_reports_are_written_in_the_form_that_the_name_says(folder: Path) 
     apps = await evaluate(**DATA, app={"a": _sum, "b": _sum}, scorers=["numeric_answer"])
     assert "### " in apps.report("apps.md").read_text()
     assert len(json.loads(apps.report("apps.json").read_text())) == 1
-    with pytest.raises(ConfigurationError, match=r"must end with \.md or \.json"):
+    with pytest.raises(ConfigurationError, match=r"must end with \.md or \.json") as refused:
         apps.report("apps.html")
+    assert "own-app.md" in (refused.value.hint or "")
+    with pytest.raises(ConfigurationError, match="NUL"):
+        apps.report("a\0.md")
+    alone = await evaluate(**DATA, app={"<b>alone": _sum}, limit=3)
+    told = alone.report("alone.md").read_text()
+    assert told.startswith("## Applications: completed, 1 run\n\n- &lt;b&gt;alone: 3 completed")
 
 
 def test_a_notebook_shows_hostile_names_as_text() -> None:

@@ -18,12 +18,14 @@ from app.core.permissions import Actor
 from app.core.settings import EndpointSettings, Settings
 from app.schemas.datasets import DatasetVersionView, ExampleInput
 from app.schemas.generations import ImportedOutput
+from app.services.builtin_prompts import register_builtin_prompts
 from tests.integration.runner.conftest import ASK, ASK_POLITELY, make_experiment, questions
 from workbench import results
 from workbench.runner.execute import ExecutionOptions, execute
 from workbench.runner.pipeline import compare_all, score_all
 from workbench.runner.scoring import score_run
 from workbench.scorers import parse_scorer
+from workbench.workspace.experiments import resolve_scorer
 
 _OUTPUTS = 5  # of which the last has failed and the one before has no price
 
@@ -98,7 +100,7 @@ async def test_a_row_is_a_cell_with_each_scorers_value_and_status(
     cells = results.examples(experiment, source=source)
     assert len(cells) == 2 * 40 * 2
     assert not cells.duplicated(["run", "key", "repetition"]).any()
-    assert set(cells["repetition"]) == {1, 2}
+    assert set(cells["repetition"]) == {0, 1}
     assert set(cells["status"]) == {"completed"}
     assert set(cells["numeric_answer status"]) == {"scored"}
     assert cells["numeric_answer"].dtype == "float64"
@@ -185,6 +187,28 @@ async def test_an_empty_record_gives_an_empty_table_with_its_columns(
 async def test_slices_are_a_row_each(services: Services, experiment: int, source: str) -> None:
     table = results.slices(experiment, source=source)
     assert {"column", "value", "estimate", "q_value"} < set(table.columns)
+
+
+async def test_each_question_to_a_judge_is_a_row_with_its_reply_and_cost(
+    services: Services, actor: Actor, imported: str, source: str
+) -> None:
+    run = await services.experiments.run(imported)
+    spec = "judge_correctness:model=simulated/judge,samples=2"
+    await register_builtin_prompts(services.prompts)
+    judge = await resolve_scorer(services, actor, spec, lambda text: None)
+    await score_run(services, actor, run, [judge])
+    table = results.judgements(imported, source=source)
+    assert len(table) == 4 * 2  # the failed cell has no answer to judge
+    assert set(table["sample"]) == {1, 2} and set(table["status"]) == {"scored"}
+    assert set(table["label"]) <= {"pass", "fail"}
+    assert table["reply"].str.contains("verdict").all()
+    assert table["cost"].dtype == "float64" and (table["latency_ms"] > 0).all()
+    assert results.judgements(imported, source=source).equals(table)
+
+
+async def test_a_run_that_no_judge_has_seen_has_no_judgements(imported: str, source: str) -> None:
+    table = results.judgements(imported, source=source)
+    assert table.empty and "reply" in table
 
 
 async def test_an_unknown_reference_is_a_sentence(services: Services, source: str) -> None:

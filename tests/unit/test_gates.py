@@ -372,6 +372,23 @@ def test_people_s_labels_correct_a_judge_s_interval_when_there_are_enough() -> N
     assert few.interval == Interval(-0.01, 0.01, 0.95)
 
 
+def test_a_sequential_plan_s_verdict_is_taken_and_not_made_again_from_its_interval() -> None:
+    """Wins and losses may decide while the interval still holds zero."""
+    found = result(verdict="superior", sequential={"decided": True}, p_method="e_process")
+    plan = Plan(mode="sequential", goal="superiority")
+    effect = effect_of(found)
+    assert decided(plan, primary=effect) is Decision.PASSED
+    assert decided(plan, primary=dataclasses.replace(effect, looked=None)) is Decision.NOT_PROVEN
+    lost = effect_of(result(verdict="inferior", sequential={"decided": True}))
+    assert decided(plan, primary=lost) is Decision.WORSE
+
+
+def test_a_sequential_plan_does_not_take_bounds_that_hold_for_one_look() -> None:
+    ppi = {"estimate": -0.1, "low": -0.2, "high": -0.05, "level": 0.95, "n_labels": 50}
+    found = result(ppi=ppi, verdict="inconclusive", sequential={"decided": False})
+    assert effect_of(found, judged=True).interval == Interval(-0.01, 0.01, 0.95)
+
+
 def test_only_the_exact_test_of_pass_or_fail_scores_is_read() -> None:
     assert effect_of(result()).exact_p == 0.5
     assert effect_of(result(p_method="sign_flip")).exact_p is None

@@ -171,7 +171,7 @@ async def _scorer(
         told = ", ".join(view.name for view in shared)
         raise ConfigurationError(
             f"Say which scorer: --scorer ({told})." if told else "Say which scorer: --scorer NAME.",
-            hint="Runs are scored on the way where they are not yet; no model is called.",
+            hint="Runs are scored on the way where they are not yet; only a judge calls a model.",
         )
     else:
         rule = await resolve_scorer(workspace.services, workspace.actor, text, _note)

@@ -70,7 +70,8 @@ class Workspace:
 
 
 def _console(stream: Any) -> Console:
-    return Console(file=stream, highlight=False, soft_wrap=True)
+    # Without emoji: a name such as a:key:b is printed as it is and makes no picture.
+    return Console(file=stream, highlight=False, soft_wrap=True, emoji=False)
 
 
 def out() -> Console:

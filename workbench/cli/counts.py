@@ -1,13 +1,15 @@
-"""How many cells of a run ended how, and where a sequential plan ended, in words."""
+"""How many cells of a run ended how, what its judges cost, where a sequential plan ended."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from app.schemas.experiments import ExperimentView
 from app.schemas.generations import RunTotals
+from app.schemas.judgements import JudgingTotals
 
-__all__ = ["counts_text", "done_and_failed", "sequential_text"]
+__all__ = ["counts_text", "done_and_failed", "judging_json", "judging_text", "sequential_text"]
 
 
 def counts_text(totals: RunTotals) -> str:
@@ -26,6 +28,27 @@ def done_and_failed(totals: Sequence[RunTotals]) -> tuple[int, int]:
         total.by_status.get("completed", 0) + total.by_status.get("refused", 0) for total in totals
     )
     return done, done - good
+
+
+def judging_text(totals: JudgingTotals) -> str | None:
+    """Return `judges: 120 questions, $0.0312`; None where no judge was asked."""
+    if not totals.questions:
+        return None
+    told = f"judges: {totals.questions:,} question{'s' if totals.questions > 1 else ''}"
+    if totals.cost is not None:
+        told += f", ${totals.cost:.4f}"
+    return told + (f", {totals.unpriced:,} of them without a price" if totals.unpriced else "")
+
+
+def judging_json(totals: JudgingTotals) -> dict[str, Any]:
+    """Return what judging a run has cost, for programs; what is not known is null, never 0."""
+    return {
+        "questions": totals.questions,
+        "input_tokens": totals.input_tokens,
+        "output_tokens": totals.output_tokens,
+        "cost": None if totals.cost is None else float(totals.cost),
+        "unpriced": totals.unpriced,
+    }
 
 
 def sequential_text(experiment: ExperimentView, totals: Sequence[RunTotals]) -> str | None:

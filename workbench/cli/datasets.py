@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
@@ -26,6 +25,7 @@ from app.schemas.datasets import (
 from app.services.datasets import ImportedVersion
 from workbench.cli.context import FormatOption, command, err, open_workspace, out, print_json
 from workbench.cli.tables import COLUMN_GAP, plain_table, print_with_whole_names
+from workbench.reports.visible import visible
 from workbench.workspace.dataset_files import ExampleColumns, read_examples
 
 __all__ = ["app"]
@@ -43,7 +43,6 @@ _CELL_WIDTH: Final = 200
 _NARROWEST: Final = 12
 _CHANGE_WIDTH: Final = 70
 _LEAD: Final = 20  # equal characters shown before the place where two texts part
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # could steer a terminal
 
 
 @app.command("import")
@@ -308,7 +307,7 @@ def _asked(example: ExampleView) -> JSON:
 def _tell_example(version: DatasetVersionView, example: ExampleView) -> None:
     _print(f"{version.reference} · {example.key}", style="bold")
     for name, value in _fields(example).items():
-        text = _CONTROL.sub("\ufffd", _as_text(value))
+        text = visible(_as_text(value))
         separator = "\n" if "\n" in text else " "
         out().print(Text.assemble((f"{name}:", "cyan"), separator, text))
 
@@ -357,7 +356,7 @@ def _as_text(value: JSON) -> str:
 def _one_line(value: JSON, width: int) -> str:
     text = "" if value is None else " ".join(_as_text(value).split())
     shown = text if len(text) <= width else text[: width - 1] + "…"
-    return _CONTROL.sub("\ufffd", shown)
+    return visible(shown)
 
 
 def _counted(counts: ChangeCounts) -> str:

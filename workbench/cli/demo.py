@@ -14,10 +14,11 @@ from rich.markup import escape
 
 from app.schemas.names import parse_reference
 from workbench.cli.context import Workspace, command, err, open_workspace, out
-from workbench.cli.execution import CarriedOut, carry_out
+from workbench.cli.execution import carry_out, exit_code
+from workbench.cli.outcome import print_outcome
 from workbench.cli.progress import ProgressMode
-from workbench.cli.run import print_outcome
 from workbench.reports.write import write_page
+from workbench.runner.carrying_out import CarriedOut
 from workbench.runner.execute import ExecutionOptions
 from workbench.workspace.dataset_files import import_file
 from workbench.workspace.experiment_files import read_experiment_file
@@ -77,7 +78,7 @@ async def demo(
         page = await write_page(workspace.services, done.experiment, Path("report.html"))
         _write_own_example()
         _tell_next(program, folder, page)
-        return done.exit_code
+        return exit_code(done)
 
 
 async def _prepare(workspace: Workspace) -> None:

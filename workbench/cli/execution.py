@@ -4,53 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
-from app.llm.budget import BudgetReached
 from app.schemas.budgets import BudgetView
 from app.schemas.experiments import ExperimentView
-from app.schemas.generations import RunTotals
 from workbench.cli.context import ExitCode, Workspace, err
 from workbench.cli.progress import Before, ProgressMode, show_progress
 from workbench.cli.spending import budget_sentence, settle_spending
-from workbench.reports.scores import score_text
-from workbench.runner.execute import (
-    AUTO_CONCURRENCY,
-    ExecutionOptions,
-    execute,
-    may_stop_early,
-    progress_detail,
-)
-from workbench.runner.executor import ExecutionReport, Executor, FatalError, Progress
+from workbench.runner.carrying_out import CarriedOut, Ending, conclude, generate
+from workbench.runner.execute import ExecutionOptions
+from workbench.runner.executor import ExecutionReport, FatalError, Progress, Work
 from workbench.runner.lock import experiment_lock
-from workbench.runner.processes import ProcessGroup
 
-__all__ = ["CarriedOut", "carry_out"]
-
-
-class _Work(Protocol):
-    """Something at work that can be watched and stopped."""
-
-    @property
-    def progress(self) -> Progress: ...
-
-    def stop(self) -> None: ...
+__all__ = ["carry_out", "exit_code"]
 
 
 @dataclass
 class _Handle:
     """The work once it has begun; Ctrl-C may come before."""
 
-    work: _Work | None = None
+    work: Work | None = None
     stopped: bool = False
 
-    def begin(self, work: _Work) -> None:
+    def begin(self, work: Work) -> None:
         self.work = work
         if self.stopped:
             work.stop()
@@ -64,19 +45,6 @@ class _Handle:
             self.work.stop()
 
 
-@dataclass(frozen=True)
-class CarriedOut:
-    """What came of it: how the execution ended, sums by run, the comparisons' results,
-    score lines by run, and the budget if there is one."""
-
-    experiment: ExperimentView
-    exit_code: ExitCode
-    totals: Sequence[RunTotals]
-    comparisons: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
-    scores: Sequence[Sequence[str]] = field(default_factory=tuple)
-    budget: BudgetView | None = None
-
-
 async def carry_out(
     workspace: Workspace,
     experiment: ExperimentView,
@@ -85,70 +53,79 @@ async def carry_out(
     processes: int = 1,
     mode: ProgressMode = ProgressMode.AUTO,
 ) -> CarriedOut:
-    """Generate what is open, score, compare; exit codes as the design has them."""
+    """Generate what is open, score, compare; say on standard error what keeps it from its end."""
     services, actor, console = workspace.services, workspace.actor, err()
     with experiment_lock(workspace.root, experiment.number):
         budget = await settle_spending(services, actor, experiment)
-        job_id = await services.experiments.begin_job(
-            actor, experiment.id, concurrency=options.concurrency or AUTO_CONCURRENCY
-        )
         await _tell_lost_calls(workspace, experiment, console)
-        status = "failed"
-        handle = _Handle()
-        try:
-            report = await _execute(workspace, experiment, options, processes, mode, handle, budget)
-            status = "stopped" if report.stopped or report.fatal else "done"
-        except asyncio.CancelledError:
-            status = "stopped"
-            report = ExecutionReport(handle.progress(), stopped=True)
-            task = asyncio.current_task()
-            if task is not None:
-                task.uncancel()
-        finally:
-            await services.experiments.end_job(
-                actor, job_id, status=status, detail=progress_detail(handle.progress())
-            )
-        done = await _conclude(workspace, experiment, report, console)
-        return replace(done, budget=await services.budgets.get(experiment.id))
+        report = await _generate(workspace, experiment, options, processes, mode, budget)
+        done = await conclude(services, actor, experiment, report)
+    _tell_ending(done, console)
+    return done
 
 
-async def _execute(
+def exit_code(done: CarriedOut) -> ExitCode:
+    """Return what `run` and `resume` exit with when no gate is asked for."""
+    match done.ending:
+        case Ending.COMPLETED:
+            return ExitCode.CELLS_FAILED if done.failed else ExitCode.DONE
+        case Ending.FATAL:
+            return ExitCode.USAGE
+        case Ending.STOPPED | Ending.BUDGET_REACHED | Ending.CANCELLED:
+            return ExitCode.STOPPED
+
+
+async def _generate(
     workspace: Workspace,
     experiment: ExperimentView,
     options: ExecutionOptions,
     processes: int,
     mode: ProgressMode,
-    handle: _Handle,
     budget: BudgetView | None,
 ) -> ExecutionReport:
-    services = workspace.services
-    totals = await services.generations.totals([run.id for run in experiment.runs])
+    """Generate under Ctrl-C and with progress; ended at once, it is reported as stopped."""
+    before = await _before(workspace, experiment, options, budget)
+    handle = _Handle()
+    try:
+        with _interrupts(handle):
+            async with show_progress(err(), mode, experiment.wanted, before, handle.progress):
+                return await generate(
+                    workspace.services,
+                    workspace.actor,
+                    experiment,
+                    options,
+                    processes=processes,
+                    on_start=handle.begin,
+                )
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None:
+            task.uncancel()
+        return ExecutionReport(handle.progress(), stopped=True)
+
+
+async def _before(
+    workspace: Workspace,
+    experiment: ExperimentView,
+    options: ExecutionOptions,
+    budget: BudgetView | None,
+) -> Before:
+    """Return what the experiment had before; cells that are tried again count as open."""
+    found = await workspace.services.generations.totals([run.id for run in experiment.runs])
+    totals = found.values()
     reopened = sum(
         count
-        for total in totals.values()
+        for total in totals
         for code, count in total.by_error.items()
         if "*" in options.reopen or code in options.reopen
     )
-    already = sum(sum(total.by_status.values()) for total in totals.values()) - reopened
-    with _interrupts(handle):
-        spent = sum(float(total.cost or 0) for total in totals.values())
+    already = sum(sum(total.by_status.values()) for total in totals) - reopened
+    return Before(
         # Of a sequential plan that has ended, more may be done than is wanted.
-        already = min(already, experiment.wanted)
-        before = Before(already, spent, None if budget is None else float(budget.amount))
-        async with show_progress(err(), mode, experiment.wanted, before, handle.progress):
-            if processes > 1:
-                group = ProcessGroup(
-                    services.settings, workspace.actor, experiment, options, processes
-                )
-                handle.begin(group)
-                if not may_stop_early(experiment):
-                    return await group.run()
-                # Imported here for the same reason as below.
-                from workbench.runner.following import run_sequentially
-
-                return await run_sequentially(services, workspace.actor, experiment, group)
-            begin: Callable[[Executor], None] = handle.begin
-            return await execute(services, workspace.actor, experiment, options, on_start=begin)
+        done=min(already, experiment.wanted),
+        spent=sum(float(total.cost or 0) for total in totals),
+        budget=None if budget is None else float(budget.amount),
+    )
 
 
 class _interrupts:  # noqa: N801 - a context manager reads as a verb
@@ -182,113 +159,47 @@ class _interrupts:  # noqa: N801 - a context manager reads as a verb
 async def _tell_lost_calls(
     workspace: Workspace, experiment: ExperimentView, console: Console
 ) -> None:
+    """Say it if the last process left its job running: we hold the lock, so it is gone."""
     jobs = await workspace.services.experiments.jobs(experiment.id)
-    jobs = [job for job in jobs if job.kind == "run"]
-    lost = [job for job in jobs if job.status == "lost"]
-    if lost and jobs[-2:-1] == lost[-1:]:
+    last = next((job for job in reversed(jobs) if job.kind == "run"), None)
+    if last is not None and last.status == "running":
         console.print(
-            f"The last process was cut off: about {lost[-1].concurrency} calls that were under "
+            f"The last process was cut off: about {last.concurrency} calls that were under "
             "way then may have been charged and are not on the ledger."
         )
 
 
-async def _conclude(
-    workspace: Workspace, experiment: ExperimentView, report: ExecutionReport, console: Console
-) -> CarriedOut:
-    # Imported here: scoring and comparing need libraries that would delay the first request.
-    from workbench.runner.judging import JudgeStopped
-
-    services = workspace.services
-    experiment = await services.experiments.by_id(experiment.id)  # a look may have ended it
-    run_ids = [run.id for run in experiment.runs]
-    totals_by_run = await services.generations.totals(run_ids)
-    totals = [totals_by_run[run_id] for run_id in run_ids]
-    done = sum(sum(total.by_status.values()) for total in totals)
-    if report.fatal is not None:
-        _tell_fatal(report.fatal, experiment, done, console)
-        return CarriedOut(experiment, ExitCode.USAGE, totals)
-    try:
-        return await _evaluate(workspace, experiment, report, totals, console)
-    except JudgeStopped as stopped:
-        if stopped.reason != BudgetReached.code:
-            raise
-        await _tell_budget_reached(workspace, experiment, done, report.progress, console)
-        return CarriedOut(experiment, ExitCode.STOPPED, totals)
-
-
-async def _evaluate(
-    workspace: Workspace,
-    experiment: ExperimentView,
-    report: ExecutionReport,
-    totals: Sequence[RunTotals],
-    console: Console,
-) -> CarriedOut:
-    """Score what is there; compare if nothing is open."""
-    from workbench.runner.pipeline import compare_all, score_all  # as above
-
-    services, actor = workspace.services, workspace.actor
-    done = sum(sum(total.by_status.values()) for total in totals)
-    await score_all(services, actor, experiment)
-    if await services.experiments.status(experiment.id) == "cancelled":
-        console.print(f"Experiment {experiment.number} was cancelled; its outcomes stay.")
-        return CarriedOut(experiment, ExitCode.STOPPED, totals)
-    if done < experiment.wanted and report.progress.unpaid:
-        await _tell_budget_reached(workspace, experiment, done, report.progress, console)
-        return CarriedOut(experiment, ExitCode.STOPPED, totals)
-    if done < experiment.wanted:
-        left = experiment.wanted - done
-        console.print(
-            f"Stopped with {left} of {experiment.wanted} cells open. "
-            f"Go on with: workbench resume {experiment.number}"
-        )
-        return CarriedOut(experiment, ExitCode.STOPPED, totals)
-    if experiment.status == "open":
-        await services.experiments.set_status(actor, experiment, "completed")
-        experiment = await services.experiments.by_id(experiment.id)
-    comparisons = await compare_all(services, actor, experiment)
-    failed = done - sum(
-        total.by_status.get("completed", 0) + total.by_status.get("refused", 0) for total in totals
-    )
-    code = ExitCode.CELLS_FAILED if failed else ExitCode.DONE
-    if failed:
-        console.print(
-            f"{failed} cells failed. Look: workbench show {escape(experiment.runs[0].name)} "
-            f"--failed. Try them again: workbench resume {experiment.number} --retry-failed"
-        )
-    results = [comparison.result for comparison in comparisons]
-    return CarriedOut(experiment, code, totals, results, await _scores(workspace, experiment))
-
-
-async def _tell_budget_reached(
-    workspace: Workspace,
-    experiment: ExperimentView,
-    done: int,
-    progress: Progress,
-    console: Console,
-) -> None:
-    budget = await workspace.services.budgets.get(experiment.id)
-    assert budget is not None  # noqa: S101 - without one nothing can be reached
-    console.print(
-        budget_sentence(
-            budget,
-            experiment.number,
-            done,
-            experiment.wanted,
-            next_call=progress.unpaid_call,
-        )
-    )
-
-
-async def _scores(workspace: Workspace, experiment: ExperimentView) -> list[list[str]]:
-    """Return for each run a line for each scorer that scored it."""
-    scores = workspace.services.scores
-    return [
-        [
-            f"{view.name}: {score_text(await scores.summary(run.id, view.id))}"
-            for view in await scores.scorers_of(run.id)
-        ]
-        for run in experiment.runs
-    ]
+def _tell_ending(done: CarriedOut, console: Console) -> None:
+    """Say why there is work left and how to go on, or which cells failed."""
+    number = done.experiment.number
+    match done.ending:
+        case Ending.FATAL:
+            assert done.report.fatal is not None  # noqa: S101 - it is what the ending says
+            _tell_fatal(done.report.fatal, done.experiment, done.done, console)
+        case Ending.CANCELLED:
+            console.print(f"Experiment {number} was cancelled; its outcomes stay.")
+        case Ending.BUDGET_REACHED:
+            assert done.budget is not None  # noqa: S101 - without one nothing can be reached
+            console.print(
+                budget_sentence(
+                    done.budget,
+                    number,
+                    done.done,
+                    done.experiment.wanted,
+                    next_call=done.report.progress.unpaid_call,
+                )
+            )
+        case Ending.STOPPED:
+            console.print(
+                f"Stopped with {done.open_cells} of {done.experiment.wanted} cells open. "
+                f"Go on with: workbench resume {number}"
+            )
+        case Ending.COMPLETED if done.failed:
+            console.print(
+                f"{done.failed} cells failed. Look: workbench show "
+                f"{escape(done.experiment.runs[0].name)} --failed. "
+                f"Try them again: workbench resume {number} --retry-failed"
+            )
 
 
 _REMEDIES = {

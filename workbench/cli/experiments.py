@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -19,7 +19,13 @@ from workbench.cli.context import (
     out,
     print_json,
 )
-from workbench.cli.counts import counts_text, done_and_failed, sequential_text
+from workbench.cli.counts import (
+    counts_text,
+    done_and_failed,
+    judging_json,
+    judging_text,
+    sequential_text,
+)
 from workbench.cli.spending import budget_json, budget_line
 from workbench.cli.tables import plain_table, print_with_whole_names
 from workbench.reports.text import comparison_text
@@ -84,8 +90,11 @@ async def show(
         }
         parent = await _parent(workspace, found)
         budget = await services.budgets.get(found.id)
+        judging = await services.judgements.totals([run.id for run in found.runs])
         if format_ == "json":
             shape = _json(found, totals, parent)
+            for run, told in zip(found.runs, shape["runs"], strict=True):
+                told["judging"] = judging_json(judging[run.id])
             shape["budget"] = budget_json(budget)
             shape["comparisons"] = [c.result for c in newest.values()]
             jobs = await services.experiments.jobs(found.id)
@@ -108,6 +117,8 @@ async def show(
             cost = "" if total.cost is None else f", ${total.cost:.4f}"
             mark = " [yellow](simulated)[/]" if run.simulated else ""
             console.print(f"  {escape(run.name)}{mark}: {counts or 'nothing yet'}{cost}")
+            if (asked := judging_text(judging[run.id])) is not None:
+                console.print(f"    {asked}")
             if total.by_error:
                 errors = ", ".join(f"{code} {n}" for code, n in sorted(total.by_error.items()))
                 console.print(f"    errors: {errors}")
@@ -149,7 +160,7 @@ async def _parent(workspace: Workspace, experiment: ExperimentView) -> int | Non
 
 def _json(
     experiment: ExperimentView, totals: list[RunTotals], parent: int | None
-) -> dict[str, object]:
+) -> dict[str, Any]:
     return {
         "experiment": experiment.number,
         "id": str(experiment.id),

@@ -28,6 +28,7 @@ from workbench.interchange.formats import PROMPT_FORMATS
 from workbench.interchange.prompts import Exportable
 from workbench.interchange.result_files import RESULT_FORMATS
 from workbench.interchange.writing import Written
+from workbench.reports.write import check_report_path
 from workbench.workspace.drafts import write_new
 from workbench.workspace.prompts import PromptText, load_prompt
 
@@ -66,6 +67,8 @@ async def prompt(
     known = _WRITTEN.get(as_)
     if known is None or known.write is None:
         raise Invalid(f"--as {as_}: known formats are {', '.join(_WRITTEN)}.", path="as")
+    if output is not None:
+        check_report_path(output)
     async with open_workspace() as workspace:
         text = await load_prompt(workspace.services, workspace.root, name)
     written = known.write(_exportable(text))

@@ -30,12 +30,12 @@ from workbench.cli.gate_options import (
 from workbench.cli.tables import plain_table, print_with_whole_names
 from workbench.gates import GRAVEST_FIRST, SignOff
 from workbench.reports.gate_markdown import gate_markdown
-from workbench.reports.gate_text import decision_word, gate_text, short_evidence
+from workbench.reports.gate_text import gate_text
+from workbench.reports.gate_words import decision_word, short_evidence
 from workbench.reports.junit import junit_xml
 from workbench.runner.gating import decide_experiment
 from workbench.runner.judging import JudgeStopped
-from workbench.runner.pipeline import experiment_scorers
-from workbench.workspace.plan_check import check_plan
+from workbench.workspace.plan_check import check_gate
 
 __all__ = ["app", "decide", "gate_exit_code", "print_decisions", "write_decisions"]
 
@@ -106,12 +106,7 @@ async def decide(
         raise Conflict(f"Experiment {experiment.number} was cancelled: there is no gate for it.")
     if accept_loss is not None and not accept_loss.strip():
         raise ConfigurationError("--accept-loss wants the reason why the loss is accepted.")
-    check_plan(
-        experiment.plan,
-        experiment_scorers(experiment),
-        examples=experiment.plan.n or experiment.example_count,
-        gate=True,
-    )
+    check_gate(experiment.plan, experiment.spec["scorers"], examples=experiment.example_count)
     sign_off = SignOff(str(workspace.actor), accept_loss.strip()) if accept_loss else None
     try:
         return await decide_experiment(

@@ -1,4 +1,4 @@
-"""`workbench import`: prompts and models from other tools' files.
+"""`workbench import`: prompts, models and evaluations from other tools' files.
 
 Nothing in a file is run, fetched or looked up, and no file of the workspace is overwritten.
 What has no counterpart here is named, field by field. A prompt that would say something else
@@ -7,7 +7,6 @@ than before is refused unless `--lossy` is given.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,12 +28,14 @@ from workbench.cli.context import (
     out,
     print_json,
 )
+from workbench.cli.import_evaluation import evaluation
 from workbench.cli.losses import print_losses
 from workbench.interchange.foreign_json import MAX_BYTES
 from workbench.interchange.formats import PROMPT_FORMATS, decode, detect_format, file_stem
 from workbench.interchange.litellm import ImportedModels, read_litellm
 from workbench.interchange.losses import LossReport
 from workbench.interchange.prompts import Imported, ImportedPrompt
+from workbench.reports.visible import visible
 from workbench.workspace.drafts import NewPrompt, Placed, place_prompt, place_text, write_new
 from workbench.workspace.marker import find_workspace
 from workbench.workspace.prompt_files import PROMPTS_FOLDER, PromptFile, write_prompt
@@ -43,10 +44,11 @@ from workbench.yaml_text import dump_yaml
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Prompts and models from other tools' files.",
+    help="Prompts, models and evaluations from other tools' files.",
     no_args_is_help=True,
     add_completion=False,
 )
+app.command()(evaluation)
 
 _AUTO = "auto"
 _FORMATS = ", ".join(PROMPT_FORMATS)
@@ -255,7 +257,8 @@ def _shown(path: Path) -> str:
 
 
 def _printable(text: str) -> str:
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", text)
+    """Return a text on one line, with nothing in it that could steer a terminal."""
+    return " ".join(visible(text).split())
 
 
 def _print_result(result: _FileResult, *, dry_run: bool) -> None:

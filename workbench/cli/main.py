@@ -43,8 +43,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "workbench.cli.show",
         "Show generations of a run: request, answer, scores, errors, attempts.",
     ),
-    "scorers": ("workbench.cli.scorers", "Scorers and their options: list, show."),
-    "score": ("workbench.cli.score", "Score the stored outputs of a run; no model is called."),
+    "scorers": ("workbench.cli.scorers", "Scorers and their options: list, show, check."),
+    "judges": ("workbench.cli.judges", "Judges: sheet, label, qualify, list, show."),
+    "score": ("workbench.cli.score", "Score the stored outputs of a run."),
     "compare": (
         "workbench.cli.compare",
         "Compare runs under a scorer: difference, interval, verdict.",
@@ -70,7 +71,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "aliases": ("workbench.cli.aliases", "Aliases: list, show, set, history."),
     "prompts": ("workbench.cli.prompts", "Prompt versions: sync, list, show, diff, publish."),
     "datasets": ("workbench.cli.datasets", "Dataset versions: import, list, show, diff."),
-    "import": ("workbench.cli.import_", "Prompts and models from other tools' files."),
+    "import": ("workbench.cli.import_", "Prompts, models and evaluations from other tools' files."),
     "export": (
         "workbench.cli.export",
         "Prompts in other tools' formats; results as JSONL, CSV, Parquet, JUnit.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,6 +37,7 @@ from workbench.runner.power_plan import (
     examples_needed,
     pilot_spread,
     plan_rows,
+    sequential_examples,
 )
 from workbench.scored_cells import observations
 from workbench.scorers import parse_scorer
@@ -130,7 +131,8 @@ async def power(
         if asked is not None:
             margin = asked.plan.margin if margin is None else margin
             goal = asked.plan.goal if not superiority else goal
-        question = Question(goal, margin, expected_difference, alpha, power_)
+        candidates = 1 if asked is None else _candidates(asked)
+        question = Question(goal, margin, expected_difference, alpha / candidates, power_)
         if pilot is not None:
             runs = [await workspace.services.experiments.run(name) for name in pilot]
             spread = await _pilot(workspace, runs[0], runs[1], scorer)
@@ -147,10 +149,50 @@ async def power(
     rows = plan_rows(
         question, spread, counts, available=setting.available, cost_of_example=setting.cost
     )
+    looks = _looks(asked, question, spread, setting)
     if format_ == "json":
-        print_json(_json(question, spread, counts, rows, setting))
+        print_json({**_json(question, spread, counts, rows, setting), "sequential": looks})
     else:
         _print(out(), question, spread, counts, rows, setting)
+        for note in (*_family_note(candidates, question), *_looks_note(looks)):
+            out().print(f"[dim]{escape(note)}[/]")
+
+
+def _candidates(asked: NewExperiment) -> int:
+    """Return how many comparisons the experiment makes, all of which are to hold at once."""
+    return max(1, len(asked.variants) - (asked.baseline_run is None))
+
+
+def _family_note(candidates: int, question: Question) -> list[str]:
+    if candidates == 1:
+        return []
+    level = f"{100 * question.alpha:.3g} %"
+    return [f"{candidates} candidates: each is tested at {level}, so that all hold together."]
+
+
+def _looks(
+    asked: NewExperiment | None, question: Question, spread: Spread, setting: _Setting
+) -> dict[str, int | None] | None:
+    """Return where a sequential plan is likely to end; None for a fixed one."""
+    if asked is None or asked.plan.mode != "sequential" or setting.available is None:
+        return None
+    most = min(setting.available, asked.plan.n or setting.available)
+    likely = None
+    if question.goal == "non_inferiority":
+        likely = sequential_examples(question, spread, most, asked.repetitions)
+    return {"n_max": most, "likely_end": likely}
+
+
+def _looks_note(looks: Mapping[str, int | None] | None) -> list[str]:
+    if looks is None:
+        return []
+    told = "The plan is sequential: its bounds are wider than those that the figures above are for."
+    if looks["likely_end"] is not None:
+        return [
+            f"{told} They are narrow enough after about {looks['likely_end']:,} of at most "
+            f"{looks['n_max']:,} examples."
+        ]
+    return [f"{told} They may not decide within {looks['n_max']:,} examples."]
 
 
 async def _asked(workspace: Workspace, spec: Path) -> NewExperiment:
@@ -267,7 +309,7 @@ def _print(
 
 
 def _goal_text(question: Question, spread: Spread) -> str:
-    level = f"{100 * question.power:g} % power, two-sided level {100 * question.alpha:g} %"
+    level = f"{100 * question.power:g} % power, two-sided level {100 * question.alpha:.3g} %"
     expected = _amount(question.expected_difference, spread)
     if question.goal == "superiority":
         return f"To show that the candidate is better, if it is by {expected} ({level}):"

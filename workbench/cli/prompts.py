@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import indent
@@ -29,6 +28,7 @@ from workbench.cli.context import (
     print_json,
 )
 from workbench.cli.tables import plain_table, print_with_whole_names
+from workbench.reports.visible import visible
 from workbench.text_diff import Kind, Piece, line_hunks, marked_lines, unified_diff
 from workbench.workspace.prompts import (
     Entry,
@@ -55,7 +55,6 @@ TextArgument = Annotated[
 ]
 
 _MARKS = {Kind.REMOVED: ("[-{}-]", "red"), Kind.ADDED: ("{{+{}+}}", "green")}
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 # Commands
@@ -237,11 +236,6 @@ async def pull() -> None:
 # What is printed
 
 
-def _printable(text: str) -> str:
-    """Show control characters instead of sending them to the terminal."""
-    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
-
-
 def _shown(root: Path, path: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
@@ -253,7 +247,7 @@ def _list_table(summaries: Sequence[PromptSummary]) -> Table:
             Text(f"{summary.name}@{summary.latest}"),
             str(summary.versions),
             summary.updated_at.strftime("%Y-%m-%d"),
-            Text(_printable(summary.description)),
+            Text(visible(summary.description)),
         )
     return table
 
@@ -280,7 +274,7 @@ def _print_sync(report: SyncReport, root: Path) -> None:
 
 def _print_problems(problems: Sequence[WorkbenchError]) -> None:
     for problem in problems:
-        err().print(Text.assemble(("not readable", "red"), f"  {_printable(problem.message)}"))
+        err().print(Text.assemble(("not readable", "red"), f"  {visible(problem.message)}"))
         if problem.hint:
             err().print(Text(f"  {problem.hint}", style="dim"))
 
@@ -290,7 +284,7 @@ def _coloured(lines: Sequence[str]) -> Text:
     styles = {"-": "red", "+": "green", "@": "cyan"}
     text = Text()
     for line in lines:
-        text.append(_printable(line) + "\n", style=styles.get(line[:1]))
+        text.append(visible(line) + "\n", style=styles.get(line[:1]))
     text.right_crop(1)
     return text
 
@@ -304,7 +298,7 @@ def _marked(pieces: Sequence[Piece]) -> Text:
     text = Text()
     for piece in pieces:
         form, style = _MARKS.get(piece.kind, ("{}", ""))
-        text.append(form.format(_printable(piece.text)), style=style)
+        text.append(form.format(visible(piece.text)), style=style)
     return text
 
 
@@ -358,7 +352,7 @@ def _heading(text: PromptText) -> Text:
     elif file := text.file:
         facts.append(f"draft of {file.name}" if file.number is None else file.reference)
     for fact in filter(None, facts):
-        heading.append(f"\n{_printable(fact)}", style="not bold")
+        heading.append(f"\n{visible(fact)}", style="not bold")
     return heading
 
 
@@ -381,7 +375,7 @@ def _content_parts(content: PromptContent) -> Iterator[Text]:
 
 
 def _message_part(title: str, body: str) -> Text:
-    return Text.assemble("\n", (title, "bold cyan"), "\n", indent(_printable(body), "  "))
+    return Text.assemble("\n", (title, "bold cyan"), "\n", indent(visible(body), "  "))
 
 
 def _variable_line(name: str, variable: Variable) -> str:

@@ -52,6 +52,8 @@ async def report(
         )
     for path in paths.values():
         check_report_path(path)
+    if len({path.resolve() for path in paths.values()}) < len(paths):
+        raise ConfigurationError("Each form needs a file of its own: one would replace another.")
     async with open_workspace() as workspace:
         found = await workspace.services.experiments.get(experiment)
         await write_reports(workspace.services, found, paths)

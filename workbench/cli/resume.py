@@ -19,10 +19,17 @@ from workbench.cli.gate_options import (
     MarkdownOption,
     output_of_gate,
 )
+from workbench.cli.outcome import print_outcome_and_gate
 from workbench.cli.progress import ProgressMode
-from workbench.cli.run import conclude, parse_concurrency
+from workbench.cli.run_options import (
+    CacheOption,
+    ProcessesOption,
+    ProgressOption,
+    parse_concurrency,
+)
 from workbench.cli.spending import BudgetOption, parse_budget, set_budget
 from workbench.runner.execute import ExecutionOptions
+from workbench.workspace.plan_check import check_gate
 
 __all__ = ["ERROR_CLASSES", "app", "read_targets"]
 
@@ -62,20 +69,16 @@ async def resume(
             help="Retry only this class, as in timeout or server_error; implies --retry-failed."
         ),
     ] = None,
-    cache: Annotated[
-        bool, typer.Option("--cache", help="Use stored answers to equal requests again.")
-    ] = False,
+    cache: CacheOption = False,
     budget: BudgetOption = None,
     concurrency: Annotated[str, typer.Option(help="A number, or auto.")] = "auto",
-    processes: Annotated[int, typer.Option(min=1, max=64, help="Share the work out.")] = 1,
+    processes: ProcessesOption = 1,
     gate: GateOption = False,
     fail_on: FailOnOption = DEFAULT_FAIL_ON,
     markdown: MarkdownOption = None,
     junit: JunitOption = None,
     format_: FormatOption = "text",
-    progress: Annotated[ProgressMode, typer.Option(help="How progress is shown.")] = (
-        ProgressMode.AUTO
-    ),
+    progress: ProgressOption = ProgressMode.AUTO,
 ) -> int:
     """Finish an experiment that was stopped, cut off or has failed cells.
 
@@ -100,6 +103,8 @@ async def resume(
             raise Conflict(
                 f"Experiment {found.number} was cancelled.", hint="Start anew: workbench run --new"
             )
+        if decided is not None:  # before the money is spent
+            check_gate(found.plan, found.spec["scorers"], examples=found.example_count)
         reopen = (classes or ("*",)) if retry_failed else ()
         runs, cells = _counted(len(found.runs), "run"), _counted(found.wanted, "cell")
         err().print(f"Experiment {found.number}: {runs}, {cells} wanted.")
@@ -111,7 +116,7 @@ async def resume(
             processes=processes,
             mode=progress,
         )
-        return await conclude(workspace, done, format_, decided)
+        return await print_outcome_and_gate(workspace, done, format_, decided)
 
 
 def read_targets(

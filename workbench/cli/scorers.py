@@ -1,4 +1,5 @@
-"""`workbench scorers`: which scorers there are, and what each takes. Needs no database."""
+"""`workbench scorers`: which scorers there are, what each takes, whether a function of the
+workspace can serve. Needs no database."""
 
 from __future__ import annotations
 
@@ -12,23 +13,27 @@ import typer
 from rich.markup import escape
 
 from app.core.errors import ConfigurationError
-from workbench.cli.context import FormatOption, command, err, out, print_json
+from workbench.cli.context import ExitCode, FormatOption, command, err, out, print_json
 from workbench.cli.tables import plain_table, print_with_whole_names
+from workbench.reports.visible import visible
+from workbench.runner.team_scoring import open_team_scorer
 from workbench.scorers import (
     OptionDescription,
     ScorerConfigError,
     ScorerDescription,
+    ScoreStatus,
+    ScoringInput,
     describe_judges,
     describe_scorers,
 )
-from workbench.scorers.team import TEAM_PREFIX, TeamFunction
-from workbench.team_scorers import team_function, team_names
+from workbench.scorers.team import TEAM_PREFIX, TeamFunction, TeamScorer
+from workbench.team_scorers import FOLDER, team_function, team_names, workspace_scorer
 from workbench.workspace.marker import find_workspace
 
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Scorers and their options: list, show.", no_args_is_help=True, add_completion=False
+    help="Scorers and their options: list, show, check.", no_args_is_help=True, add_completion=False
 )
 
 _KINDS: Final = "A rule needs no model, a judge asks one, a team's scorer is a function of yours."
@@ -77,6 +82,60 @@ async def show(
         print_json(_json(scorer))
         return
     _print_whole(scorer)
+
+
+@app.command()
+@command
+async def check(
+    scorer: Annotated[
+        str,
+        typer.Argument(help="A file, as in scorers/politeness.py, or a name with its options."),
+    ],
+    output: Annotated[str | None, typer.Option(help="Score this text, to try it.")] = None,
+    expected: Annotated[str | None, typer.Option(help="The expected value to go with it.")] = None,
+) -> ExitCode:
+    """Check a function of the workspace: read it, load it, and try it on a text.
+
+    It runs as it would to score a run: in a process of its own, with the same limits. Nothing
+    is stored.
+
+    Examples:
+
+      workbench scorers check scorers/politeness.py
+
+      workbench scorers check team.politeness:words=kindly --output "Kindly wait."
+    """
+    root = find_workspace(Path.cwd())
+    found = workspace_scorer(root, _team_spec(root, scorer))
+    if not isinstance(found, TeamScorer):
+        raise ConfigurationError(
+            f"{found.name} is no function of this workspace.",
+            hint=f"What it takes: workbench scorers show {found.name}",
+        )
+    async with open_team_scorer(root, found) as process:
+        result = None
+        if output is not None:
+            result = await process.score(ScoringInput(output=output, expected=expected))
+    kind = "right or wrong" if found.binary else "0 to 1"
+    out().print(f"{found.name} v{found.version} can be used; it says {kind}.")
+    if result is None:
+        return ExitCode.DONE
+    value = "" if result.value is None else f" {result.value:g}"
+    out().print(escape(visible(f"{result.status.value}{value}: {result.explanation}")))
+    return ExitCode.CELLS_FAILED if result.status is ScoreStatus.FAILED else ExitCode.DONE
+
+
+def _team_spec(root: Path, text: str) -> str:
+    """Return a scorer as it is named; a file of the folder by the name of its function."""
+    if not text.endswith(".py"):
+        return text
+    path = Path(text)
+    if path.resolve().parent != (root / FOLDER).resolve():
+        raise ConfigurationError(
+            f"{text} is not in the folder {FOLDER} of this workspace: only functions there are "
+            "scorers."
+        )
+    return f"{TEAM_PREFIX}{path.stem}"
 
 
 def _print_whole(scorer: _Scorer) -> None:

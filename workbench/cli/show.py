@@ -17,6 +17,7 @@ from app.schemas.generations import AttemptView, GenerationView
 from app.schemas.judgements import JudgementView
 from app.schemas.scores import ScoreView
 from workbench.cli.context import FormatOption, Workspace, command, open_workspace, out, print_json
+from workbench.reports.visible import visible
 
 __all__ = ["app"]
 
@@ -54,12 +55,11 @@ async def show(
         )
         if key is not None and not stories:
             await _check_key(workspace, found, key)
-        told = []
-        for story in stories:
-            scores = await services.scores.of_generation(story.id)
-            attempts = await services.generations.attempts(story.id)
-            judgements = await services.judgements.of_generation(story.id)
-            told.append((story, scores, attempts, judgements))
+        ids = [story.id for story in stories]
+        scores = await services.scores.of_generations(ids)
+        attempts = await services.generations.attempts(ids)
+        judgements = await services.judgements.of_generations(ids)
+        told = [(s, scores[s.id], attempts[s.id], judgements[s.id]) for s in stories]
         if format_ == "json":
             print_json([_json(*parts) for parts in told])
             return
@@ -67,8 +67,8 @@ async def show(
             out().print("No failed cell." if failed else "No such generation yet.")
             return
         console = out()
-        for story, scores, attempts, judgements in told:
-            _print(console, story, scores, attempts, judgements, simulated=found.simulated)
+        for parts in told:
+            _print(console, *parts, simulated=found.simulated)
 
 
 async def _check_key(workspace: Workspace, run: RunView, key: str) -> None:
@@ -105,7 +105,8 @@ def _print(
 ) -> None:
     repetition = f" · repetition {story.repetition + 1}" if story.repetition else ""
     status = f"{story.status}, reused" if story.reused_from_id else story.status
-    console.print(Rule(Text(f"{story.key}{repetition} · {status}"), align="left"))
+    heading = visible(f"{story.key}{repetition} · {status}")
+    console.print(Rule(Text(heading), align="left"))
     for message in (story.request or {}).get("messages", ()):
         _part(console, message["role"], message.get("content"))
     if story.output is not None:
@@ -160,7 +161,8 @@ def _part(console: Console, label: str, value: object) -> None:
     if value is None:
         return
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    console.print(Text.assemble((f"{label}: ", "bold cyan"), text))
+    # A terminal would obey the escape sequences that a model may write.
+    console.print(Text.assemble((f"{visible(label)}: ", "bold cyan"), visible(text)))
 
 
 def _facts(story: GenerationView) -> str:

@@ -6,10 +6,11 @@ Nothing is asked where nothing can be charged: a simulated or local model costs 
 from __future__ import annotations
 
 import math
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -62,6 +63,8 @@ ASK_ABOVE: Final = 5.0
 ASK_ABOVE_CALLS = 200
 """How many calls of unknown cost are made without asking."""
 
+_AMOUNT = re.compile(r"\$?(\d+|\d{1,3}(,\d{3})+)(\.\d+)?|\$?\.\d+", re.ASCII)
+
 _NICE = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
 
 
@@ -82,14 +85,15 @@ class Spending:
 
 
 def parse_budget(text: str | None) -> Decimal | None:
-    """Read the amount of `--budget`; `Invalid` if it is none."""
+    """Read the amount of `--budget`; `Invalid` if it is none.
+
+    A comma parts thousands and nothing else: `1,50` could be meant as 1.50 and is refused.
+    """
     if text is None:
         return None
-    try:
-        amount = Decimal(text.removeprefix("$").replace(",", ""))
-    except InvalidOperation:
-        raise Invalid(f"--budget {text}: write US dollars, as in 5.00.", path="--budget") from None
-    return check_amount(amount)
+    if _AMOUNT.fullmatch(text.strip()) is None:
+        raise Invalid(f"--budget {text}: write US dollars, as in 5.00.", path="--budget")
+    return check_amount(Decimal(text.strip().removeprefix("$").replace(",", "")))
 
 
 def dollars(amount: Decimal | float) -> str:
@@ -160,15 +164,13 @@ def _require_prices(models: Iterable[ModelVersionView]) -> None:
 
 def _reason_to_ask(found: Estimate) -> str | None:
     """Return in words why a person should agree first; None if there is no reason."""
-    if found.cost is None:
+    known = found.known_cost
+    if found.cost is None and (found.calls > ASK_ABOVE_CALLS or known.high > ASK_ABOVE):
         calls = count_text(found.calls, "call")
-        return (
-            f"What {calls} will cost is unknown: {'; '.join(found.unknown)}"
-            if found.calls > ASK_ABOVE_CALLS
-            else None
-        )
-    if found.cost.high > ASK_ABOVE:
-        return f"This may cost {dollars(found.cost.low)} to {dollars(found.cost.high)}"
+        least = f", {dollars(known.high)} of it known" if known.high > ASK_ABOVE else ""
+        return f"What {calls} will cost is unknown{least}: {'; '.join(found.unknown)}"
+    if known.high > ASK_ABOVE:
+        return f"This may cost {dollars(known.low)} to {dollars(known.high)}"
     return None
 
 
@@ -311,11 +313,11 @@ def budget_sentence(
     """
     spent, amount = float(budget.spent), float(budget.amount)
     expected = 1.05 * spent * wanted / done if done else 0.0
-    more = _round_up(max(expected + 2 * next_call, 1.2 * amount))
+    more = Decimal(f"{_round_up(max(expected + 2 * next_call, 1.2 * amount)):g}")
     return (
         f"Budget of {dollars(budget.amount)} reached: {dollars(budget.spent)} spent, "
         f"{done:,} of {wanted:,} cells done. Go on with: workbench resume {number} "
-        f"--budget {more:g}"
+        f"--budget {more:f}"
     )
 
 

@@ -48,7 +48,7 @@ def _texts(column: Column) -> list[Text]:
 
 
 def _text(cell: RenderableType) -> Text:
-    return cell if isinstance(cell, Text) else render(str(cell))
+    return cell if isinstance(cell, Text) else render(str(cell), emoji=False)
 
 
 def _longest_word(column: Column) -> int:

@@ -49,6 +49,7 @@ def all_checks(plan: Plan, evidence: Evidence, policy: Policy) -> list[Check]:
         ),
         _comparability_check(evidence.incomparable),
         _size_check(plan, evidence),
+        *_order_checks(evidence),
         _primary_check(plan, evidence, policy),
         *(_guard_check(g, evidence.guards.get(g.metric), policy) for g in plan.guards),
         *(_safety_check(s, evidence.safety.get(s.scorer)) for s in plan.safety),
@@ -107,6 +108,19 @@ def _size_check(plan: Plan, evidence: Evidence) -> Check:
     return Check("size", "", decision, asked, found, sentence)
 
 
+def _order_checks(evidence: Evidence) -> list[Check]:
+    """The plan was declared before the answers were there to be looked at."""
+    if not evidence.known or evidence.extended:  # of an extension the size tells it
+        return []
+    asked, found = "answers given after the plan", f"{evidence.known:,} examples known before"
+    sentence = (
+        f"The answers to {evidence.known:,} examples were known on both sides when this plan was "
+        "declared: they were given to an experiment with another plan, dataset version or set "
+        "of candidates, and used again. Run it without --cache."
+    )
+    return [Check("order", "", Decision.BLOCKED, asked, found, sentence)]
+
+
 def _primary_check(plan: Plan, evidence: Evidence, policy: Policy) -> Check:
     effect = evidence.primary
     if effect is None:
@@ -149,6 +163,8 @@ _PRIMARY: Final[Mapping[Verdict, Decision]] = {
 
 
 def _verdict(effect: Effect, margin: float | None, policy: Policy) -> Verdict:
+    if effect.looked is not None:
+        return effect.looked
     return decide(
         effect.interval,
         margin,

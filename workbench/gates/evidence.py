@@ -9,6 +9,7 @@ from typing import Any, Final
 from app.schemas.experiments import GateException
 from workbench.statistics.interval import Interval
 from workbench.statistics.policy import DEFAULT_POLICY, Policy
+from workbench.statistics.verdict import Verdict
 
 __all__ = [
     "MAX_BASELINE_AGE_DAYS",
@@ -49,8 +50,10 @@ class Effect:
     """One scorer's comparison as a gate reads it: candidate minus baseline, positive is better.
 
     `exact_p` is the exact McNemar p of pass-or-fail scores, None otherwise; it is held against
-    1 minus the interval's level. `points` says that differences are told in points of a rate.
-    `judged` says that a model did the scoring; it must then have a standing.
+    1 minus the interval's level. `looked` is the verdict of a sequential plan, which its interval
+    alone does not give: wins and losses are tested beside it. `points` says that differences are
+    told in points of a rate. `judged` says that a model did the scoring; it must then have a
+    standing.
     """
 
     scorer: str
@@ -60,6 +63,7 @@ class Effect:
     interval: Interval | None
     n_clusters: int | None = None
     exact_p: float | None = None
+    looked: Verdict | None = None
     warnings: tuple[OpenWarning, ...] = ()
     judged: bool = False
     judge: JudgeStanding | None = None
@@ -124,8 +128,9 @@ class Evidence:
     """All that a gate looks at for one candidate.
 
     `planned` counts the examples the plan asks for, `used` those with an outcome on both sides;
-    `decided_early` says that a sequential plan's bound decided. `exceptions` tells for each
-    exception that holds what brought it about.
+    `decided_early` says that a sequential plan's bound decided. `known` counts the examples whose
+    answers on both sides were given before this plan was declared, to an experiment that asked
+    something else. `exceptions` tells for each exception that holds what brought it about.
     """
 
     runs: tuple[RunState, RunState]
@@ -136,6 +141,7 @@ class Evidence:
     used: int
     decided_early: bool = False
     extended: bool = False
+    known: int = 0
     incomparable: tuple[str, ...] = ()
     exceptions: Mapping[GateException, str]
     notes: tuple[OpenWarning, ...] = ()
@@ -152,12 +158,13 @@ def effect_of(
     """Return what a gate reads in a stored comparison's result.
 
     With enough labels of people for a judge's scores, the interval that was corrected by them
-    (prediction-powered inference, PPI++) takes the place of the judge's own.
+    (prediction-powered inference, PPI++) takes the place of the judge's own; not under a
+    sequential plan, because it may be looked at once only.
     """
     scorer, difference = result["scorer"], result["difference"]
     sentence = str(result["sentence"])
-    ppi = result.get("ppi")
-    if judged and ppi and ppi["n_labels"] >= policy.min_judge_labels:
+    ppi, sequential = result.get("ppi"), result.get("sequential")
+    if judged and not sequential and ppi and ppi["n_labels"] >= policy.min_judge_labels:
         difference = ppi
         sentence += f" Corrected by {ppi['n_labels']:,} labels of people."
     judge = result.get("judge")
@@ -169,6 +176,7 @@ def effect_of(
         estimate=None if difference is None else float(difference["estimate"]),
         interval=_interval(difference),
         exact_p=result["p_value"] if result["p_method"] == "mcnemar_exact" else None,
+        looked=Verdict(result["verdict"]) if sequential else None,
         warnings=tuple(
             OpenWarning(w["code"], bool(w["blocking"]), w["text"]) for w in result["warnings"]
         ),

@@ -172,6 +172,7 @@ def _text_scorer(kind: str, value: str) -> dict[str, JSON] | None:
     if match is not None and match[1] != _EXPECTED:
         return None
     text: dict[str, JSON] = {} if match else {"text": value}
+    texts: dict[str, JSON] = {} if match else {"texts": [value]}
     match kind:
         case "equals" if text:
             return {"name": "regex", "pattern": re.escape(value), "fullmatch": True}
@@ -180,9 +181,9 @@ def _text_scorer(kind: str, value: str) -> dict[str, JSON] | None:
         case "contains":
             return {"name": "contains", **text, "ignore_case": True}
         case "startsWith":
-            return {"name": "starts_with", **text, "ignore_case": True}
+            return {"name": "starts_with", **texts, "ignore_case": True}
         case _:
-            return {"name": "ends_with", **text, "ignore_case": True}
+            return {"name": "ends_with", **texts, "ignore_case": True}
 
 
 # Writing

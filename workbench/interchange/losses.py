@@ -242,14 +242,18 @@ class Source:
         self._losses.append(Loss(_escaped(place), shown(was), why, severity, changes_meaning))
 
     def finish(self) -> LossReport:
-        """Name everything that was neither taken nor named, and return the report."""
-        for path in self._untouched(self.value, ()):
+        """Name everything that was neither taken nor named, and return the report.
+
+        What was named twice in the same words is told once.
+        """
+        begun = {path[:length] for path in self._covered for length in range(len(path))}
+        for path in list(self._untouched(self.value, (), begun)):
             self.lose(path, self._reason(path))
         for path, word in self.ambiguous:
             if not any(path[:length] in self._lost for length in range(len(path) + 1)):
                 self.note(path_text(path), word, _AMBIGUOUS)
         self.ambiguous = ()
-        return LossReport(tuple(self._losses))
+        return LossReport(tuple(dict.fromkeys(self._losses)))
 
     def uncovered(self) -> list[FieldPath]:
         """Return the leaves that were neither taken nor named."""
@@ -258,25 +262,28 @@ class Source:
     def _is_covered(self, path: FieldPath) -> bool:
         return any(path[:length] in self._covered for length in range(len(path) + 1))
 
-    def _untouched(self, value: JSON, path: FieldPath) -> Iterator[FieldPath]:
+    def _untouched(
+        self, value: JSON, path: FieldPath, begun: Collection[FieldPath]
+    ) -> Iterator[FieldPath]:
         """Yield the highest places below which nothing was taken or named.
 
-        A place that holds secrets, or parts with reasons of their own, is named part by part.
+        `begun` are the places below which something was. A place that holds secrets, or parts
+        with reasons of their own, is named part by part.
         """
         if path in self._covered:
             return
-        if value and (not path or self._is_told_in_parts(value, path)):
+        if value and (not path or self._is_told_in_parts(value, path, begun)):
             for key, item in _entries(value):
-                yield from self._untouched(item, (*path, key))
+                yield from self._untouched(item, (*path, key), begun)
         elif path:
             yield path
 
-    def _is_told_in_parts(self, value: JSON, path: FieldPath) -> bool:
+    def _is_told_in_parts(self, value: JSON, path: FieldPath, begun: Collection[FieldPath]) -> bool:
         if isinstance(value, str) or not isinstance(value, (Mapping, Sequence)):
             return False
         prefix = ".".join(part for part in path if isinstance(part, str)) + "."
         return (
-            any(covered[: len(path)] == path for covered in self._covered)
+            path in begun
             or any(reason.startswith(prefix) for reason in self.reasons)
             or any(is_secret_name(str(place[-1])) for place, _ in leaves(value, path))
         )

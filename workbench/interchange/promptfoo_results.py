@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import IO
 
-import orjson
-
 from app.core.hashing import JSON
-from workbench.interchange.result_rows import ResultRow, Rows, Title
+from workbench.interchange.result_rows import ResultRow, Rows, Title, json_bytes
 
 __all__ = ["write_promptfoo_results"]
 
@@ -25,8 +23,8 @@ async def write_promptfoo_results(title: Title, rows: Rows, file: IO[bytes]) -> 
     prompts: dict[str, dict[str, JSON]] = {}
     tests: dict[tuple[str, int], int] = {}
     count = 0
-    file.write(b'{"evalId":' + orjson.dumps(f"eval-{title.name}") + b',"results":{"version":3,')
-    file.write(b'"timestamp":' + orjson.dumps(title.created_at) + b',"results":[')
+    file.write(b'{"evalId":' + json_bytes(f"eval-{title.name}") + b',"results":{"version":3,')
+    file.write(b'"timestamp":' + json_bytes(title.created_at) + b',"results":[')
     async for row in rows:
         prompt = prompts.setdefault(row.run, _prompt(row))
         place = list(prompts).index(row.run)
@@ -35,12 +33,12 @@ async def write_promptfoo_results(title: Title, rows: Rows, file: IO[bytes]) -> 
         stats[("successes", "failures", "errors")[_failure_reason(row)]] += 1
         tokens["prompt"] += row.input_tokens or 0
         tokens["completion"] += row.output_tokens or 0
-        file.write((b"," if count else b"") + orjson.dumps(result))
+        file.write((b"," if count else b"") + json_bytes(result))
         count += 1
     usage = {**tokens, "total": sum(tokens.values()), "cached": 0, "numRequests": count}
-    file.write(b'],"prompts":' + orjson.dumps(list(prompts.values())))
-    file.write(b',"stats":' + orjson.dumps({**stats, "tokenUsage": usage}) + b"},")
-    file.write(b'"config":' + orjson.dumps({"description": title.name}))
+    file.write(b'],"prompts":' + json_bytes([*prompts.values()]))
+    file.write(b',"stats":' + json_bytes({**stats, "tokenUsage": usage}) + b"},")
+    file.write(b'"config":' + json_bytes({"description": title.name}))
     file.write(b',"shareableUrl":null}\n')
     return count
 
@@ -60,10 +58,18 @@ def _provider(row: ResultRow) -> str:
 
 
 def _failure_reason(row: ResultRow) -> int:
-    """0: passed; 1: a scorer refused it; 2: there is nothing to judge by."""
-    if row.status != "completed" or row.passed is None:
+    """0: passed; 1: a scorer refused it; 2: there is nothing to judge by, or a scorer failed."""
+    broken = any(score.status == "failed" for score in row.scores.values())
+    if row.status != "completed" or row.passed is None or broken:
         return 2
     return 0 if row.passed else 1
+
+
+def _why_no_verdict(row: ResultRow) -> str:
+    if row.status != "completed":
+        return row.status
+    failed = [name for name, score in row.scores.items() if score.status == "failed"]
+    return f"failed: {', '.join(failed)}" if failed else "no scorer judged this output"
 
 
 def _result(
@@ -83,7 +89,7 @@ def _result(
     ]
     error = row.error or row.error_code
     if reason == 2 and error is None:
-        error = "no scorer judged this output" if row.status == "completed" else row.status
+        error = _why_no_verdict(row)
     tested: dict[str, JSON] = {
         "vars": row.input if isinstance(row.input, Mapping) else {},
         "description": row.key,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,17 +21,17 @@ from types import MappingProxyType
 from typing import IO, Final
 from xml.sax.saxutils import escape, quoteattr
 
-import orjson
-
 from app.core.errors import ConfigurationError
 from app.core.hashing import JSON, ordered_json
 from app.schemas.scores import ScoreView
 from workbench.interchange.promptfoo_results import write_promptfoo_results
-from workbench.interchange.result_rows import ResultRow, Rows, Title
+from workbench.interchange.result_rows import ResultRow, Rows, Title, json_bytes
+from workbench.xml_text import xml_text
 
-__all__ = ["RESULT_FORMATS", "ResultFormat", "safe_cell", "xml_text"]
+__all__ = ["RESULT_FORMATS", "ResultFormat", "safe_cell"]
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_HALF: Final = re.compile("[\ud800-\udfff]")  # of a character: UTF-8 cannot hold it alone
 _BATCH: Final = 1000  # rows of one Parquet row group
 
 
@@ -50,7 +51,7 @@ class ResultFormat:
 async def _jsonl(title: Title, rows: Rows, file: IO[bytes]) -> int:
     count = 0
     async for row in rows:
-        file.write(orjson.dumps(_plain(row)) + b"\n")
+        file.write(json_bytes(_plain(row)) + b"\n")
         count += 1
     return count
 
@@ -117,14 +118,17 @@ def _value_column(scorer: str) -> str:
     return f"{scorer} score" if scorer in (*_FACTS_BEFORE, *_FACTS_AFTER) else scorer
 
 
-def _flat(title: Title, row: ResultRow) -> dict[str, str | float | int | bool | None]:
+Flat = dict[str, str | float | int | bool | None]
+
+
+def _flat(title: Title, row: ResultRow) -> Flat:
     scores: dict[str, str | float | None] = {}
     for name in title.scorers:
         score = row.scores.get(name)
         column = _value_column(name)
         scores[column] = None if score is None else score.value
         scores[f"{column} status"] = "missing" if score is None else score.status
-    return {
+    facts: Flat = {
         "run": row.run,
         "prompt": row.prompt,
         "model": row.model,
@@ -147,6 +151,7 @@ def _flat(title: Title, row: ResultRow) -> dict[str, str | float | int | bool | 
         "started_at": row.started_at,
         "generation_id": row.generation_id,
     }
+    return {k: _HALF.sub("�", v) if isinstance(v, str) else v for k, v in facts.items()}
 
 
 def _text(value: JSON) -> str | None:
@@ -221,7 +226,8 @@ async def _junit(title: Title, rows: Rows, file: IO[bytes]) -> int:
             if kind is not None:
                 count[{"failure": "failures", "error": "errors", "skipped": "skipped"}[kind]] += 1
             seconds = "" if row.latency_ms is None else f' time="{row.latency_ms / 1000:.3f}"'
-            name = row.key if row.repetition == 1 else f"{row.key} (repetition {row.repetition})"
+            again = f" (repetition {row.repetition + 1})" if row.repetition else ""
+            name = f"{row.key}{again}"
             aside.write(
                 f"  <testcase classname={_attribute(row.run)} name={_attribute(name)}{seconds}>"
                 f"{body}</testcase>\n".encode()
@@ -266,20 +272,6 @@ def _element(kind: str, code: str, text: str) -> tuple[str, str]:
 
 def _attribute(text: str) -> str:
     return quoteattr(xml_text(text))
-
-
-def xml_text(text: str) -> str:
-    """Return a text with `�` for every character that XML 1.0 cannot hold."""
-    return "".join(c if _is_xml(ord(c)) else "�" for c in text)
-
-
-def _is_xml(code: int) -> bool:
-    return (
-        code in (0x9, 0xA, 0xD)
-        or 0x20 <= code <= 0xD7FF
-        or 0xE000 <= code <= 0xFFFD
-        or code >= 0x10000
-    )
 
 
 RESULT_FORMATS: Final[Mapping[str, ResultFormat]] = MappingProxyType(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
+
+import orjson
 
 from app.bootstrap import Services
 from app.core.hashing import JSON
@@ -14,7 +17,7 @@ from app.schemas.generations import GenerationView
 from app.schemas.scores import ScoreView
 from workbench.message_text import message_text
 
-__all__ = ["ResultRow", "Rows", "Title", "result_rows", "scorer_columns"]
+__all__ = ["ResultRow", "Rows", "Title", "json_bytes", "result_rows", "scorer_columns"]
 
 _PAGE: Final = 500  # cells in memory at once
 
@@ -23,7 +26,7 @@ _PAGE: Final = 500  # cells in memory at once
 class ResultRow:
     """One cell with what came of it. What is not known is None, never 0.
 
-    `repetition` counts from 1. `scores` has one entry a scorer, under its column's name; a
+    `repetition` counts from 0. `scores` has one entry a scorer, under its column's name; a
     scorer that has not seen the cell is absent.
     """
 
@@ -68,6 +71,14 @@ class Title:
 
 
 Rows = AsyncIterator[ResultRow]
+
+
+def json_bytes(value: JSON) -> bytes:
+    """Return JSON in UTF-8; half a character, which a model may write, stays as its escape."""
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return json.dumps(value, allow_nan=False).encode()
 
 
 async def scorer_columns(services: Services, runs: Sequence[RunView]) -> dict[UUID, str]:
@@ -116,7 +127,7 @@ def _row(run: RunView, story: GenerationView, scores: dict[str, ScoreView]) -> R
         dataset=run.dataset,
         generation_id=str(story.id),
         key=story.key or "",
-        repetition=story.repetition + 1,
+        repetition=story.repetition,
         status=story.status,
         error_code=story.error_code,
         error=error.get("message"),

@@ -62,7 +62,8 @@ class FlipRow:
 
 @dataclass(frozen=True, slots=True)
 class TradeoffPoint:
-    """One run: US dollars for an answer, and its mean score with its interval, in per cent.
+    """One run: US dollars for an answer, and its mean score with its interval, in `unit`: per cent,
+    or empty for the scorer's own.
 
     `number` stands beside the point and finds it in the list below the plot.
     """
@@ -74,6 +75,7 @@ class TradeoffPoint:
     low: float
     high: float
     baseline: bool = False
+    unit: str = " %"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,18 +163,21 @@ def tradeoff_plot(points: Sequence[TradeoffPoint]) -> Markup:
     lowest, highest = min(p.low for p in points), max(p.high for p in points)
     room = _ROOM * (highest - lowest) or 1.0
     scores = _Scale(lowest - room, highest + room, _BOTTOM, _TOP)
-    told = "; ".join(f"{p.number}: {p.label}, {p.score:.1f} % at ${p.cost:.3g}" for p in points)
+    told = "; ".join(
+        f"{p.number}: {p.label}, {p.score:.{1 if p.unit else 2}f}{p.unit} at ${p.cost:.3g}"
+        for p in points
+    )
     return Markup(
         '<div class="tradeoff"><svg role="img"><title>Score over cost of an answer</title>'
         "<desc>{told}</desc>{axes}{points}</svg></div>"
     ).format(
         told=visible(told),
-        axes=_tradeoff_axes(costs, scores),
+        axes=_tradeoff_axes(costs, scores, points[0].unit),
         points=Markup("").join(_tradeoff_point(point, costs, scores) for point in points),
     )
 
 
-def _tradeoff_axes(costs: _Scale, scores: _Scale) -> Markup:
+def _tradeoff_axes(costs: _Scale, scores: _Scale, unit: str) -> Markup:
     left, right, floor = f"{_LEFT}%", f"{_RIGHT}%", f"{_BOTTOM}%"
     rungs = Markup("").join(
         _line("rung", left, scores.at(tick), right, scores.at(tick))
@@ -187,9 +192,10 @@ def _tradeoff_axes(costs: _Scale, scores: _Scale) -> Markup:
         )
         for tick in axis_ticks(costs.low, costs.high)[::2]
     )
+    title = f"score in{unit}" if unit else "score"
     names = Markup('<svg x="{}" y="100%">{}</svg>').format(
         right, _text(0, -4, "US dollars for an answer", "end")
-    ) + Markup('<svg x="0" y="0">{}</svg>').format(_text(0, 11, "score in %", "start"))
+    ) + Markup('<svg x="0" y="0">{}</svg>').format(_text(0, 11, title, "start"))
     return rungs + _line("axis", left, floor, right, floor) + marks + names
 
 

@@ -12,12 +12,15 @@ from typing import Any, Final
 
 from app.schemas.experiments import Plan
 from workbench.reports.numbers import (
+    RATES,
+    Scale,
     count_text,
     difference_figures,
     difference_text,
     level_text,
     percent,
 )
+from workbench.scorers import parse_scorer
 from workbench.statistics.number_format import format_p
 
 __all__ = [
@@ -129,6 +132,7 @@ def _comparability(result: Mapping[str, Any]) -> Facts:
 
 def evidence_facts(result: Mapping[str, Any]) -> Facts:
     """Say what is known of coverage, the stop, repetitions, preferences, judge and labels."""
+    scale = Scale.of(result.get("range"))
     told = [
         ("Coverage", coverage_text(result)),
         *_comparability(result),
@@ -137,9 +141,9 @@ def evidence_facts(result: Mapping[str, Any]) -> Facts:
         ("Preference", _preference(result.get("preference"))),
         ("Order and length", _bias(result.get("preference"))),
         ("Judge", _judge(result.get("judge"))),
-        ("With human labels", _labels(result.get("ppi"))),
+        ("With human labels", _labels(result.get("ppi"), scale)),
         ("Any difference at all", _overall(result.get("overall"))),
-        ("On each model", _across_models(result.get("across_models"))),
+        ("On each model", _across_models(result.get("across_models"), scale)),
     ]
     return [(name, text) for name, text in told if text]
 
@@ -211,11 +215,11 @@ def _judge(found: Mapping[str, Any] | None) -> str:
     return f"{told}: {found['sentence']}" if found.get("sentence") else told
 
 
-def _labels(found: Mapping[str, Any] | None) -> str:
+def _labels(found: Mapping[str, Any] | None, scale: Scale) -> str:
     if not found:
         return ""
     return (
-        f"{difference_text({'difference': found})}, corrected by "
+        f"{difference_text({'difference': found}, scale)}, corrected by "
         f"{count_text(found['n_labels'], 'label')}"
     )
 
@@ -228,12 +232,12 @@ def _overall(found: Mapping[str, Any] | None) -> str:
     return f"between {count_text(found['n_runs'], 'run')}: {test}, {format_p(found['p_value'])}"
 
 
-def _across_models(found: Mapping[str, Any] | None) -> str:
+def _across_models(found: Mapping[str, Any] | None, scale: Scale) -> str:
     """Say what one change of the prompt does on each model, then on average."""
     if not found:
         return ""
     rows = [*found["by_model"], {"model": "on average", **found["average"]}]
-    return "; ".join(f"{row['model']}: {difference_text(row) or 'no pairs'}" for row in rows)
+    return "; ".join(f"{row['model']}: {difference_text(row, scale) or 'no pairs'}" for row in rows)
 
 
 def slice_label(found: Mapping[str, Any]) -> str:
@@ -242,21 +246,28 @@ def slice_label(found: Mapping[str, Any]) -> str:
     return "no value" if value is None else str(value)
 
 
-def slice_figures(found: Mapping[str, Any]) -> str:
+def slice_figures(found: Mapping[str, Any], scale: Scale = RATES) -> str:
     """`+4.0 (−2.0 to +10.0), n = 48, q = 0.21`, or how few examples there are."""
     pairs = f"n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{found['n_pairs']:,}"
     if any(found.get(name) is None for name in ("estimate", "low", "high")):
         return f"no interval, {pairs}"
-    estimate, low, high = difference_figures(found)
+    estimate, low, high = difference_figures(found, scale)
     q_value = found.get("q_value")
     corrected = "" if q_value is None else f", {format_p(q_value).replace('p', 'q', 1)}"
     return f"{estimate} ({low} to {high}), {pairs}{corrected}"
 
 
+def _secondary_figures(found: Mapping[str, Any]) -> str:
+    """Differences are in points, unless a range of the scorer's own is named."""
+    scale = Scale.of(found.get("range"))
+    figures = slice_figures(found, scale)
+    return figures if scale.is_rate else f"{figures}; {scale.unit}"
+
+
 def secondary_facts(result: Mapping[str, Any]) -> Facts:
     """Return what the scorers that decide nothing say."""
     return [
-        (_scorer_name(found["scorer"]), slice_figures(found))
+        (_scorer_name(found["scorer"]), _secondary_figures(found))
         for found in result.get("secondary") or ()
     ]
 
@@ -273,8 +284,13 @@ def plan_facts(plan: Plan, spec: Mapping[str, Any]) -> Facts:
         return []
     scorers: Sequence[Mapping[str, Any]] = spec.get("scorers") or ()
     primary = plan.scorer or (str(scorers[0]["name"]) if scorers else "the first scorer")
-    facts = [("To show", _goal(plan, primary)), ("Looks", _looks(plan))]
-    facts += [("Guard", _guard(guard.metric, guard.margin)) for guard in plan.guards]
+    scales = {str(scorer["name"]): _declared_scale(scorer) for scorer in scorers}
+    goal = _goal(plan, primary, scales.get(primary, RATES))
+    facts = [("To show", goal), ("Looks", _looks(plan))]
+    facts += [
+        ("Guard", _guard(guard.metric, guard.margin, scales.get(guard.metric, RATES)))
+        for guard in plan.guards
+    ]
     facts += [
         (
             "Safety",
@@ -288,12 +304,16 @@ def plan_facts(plan: Plan, spec: Mapping[str, Any]) -> Facts:
     return facts
 
 
-def _goal(plan: Plan, primary: str) -> str:
+def _declared_scale(scorer: Mapping[str, Any]) -> Scale:
+    return Scale.of(parse_scorer({"name": scorer["name"], **scorer.get("config", {})}).range)
+
+
+def _goal(plan: Plan, primary: str, scale: Scale) -> str:
     if plan.goal == "superiority":
         return f"better in {primary}"
     if plan.margin is None:
         return f"not worse in {primary}; no margin was declared"
-    return f"not worse in {primary} by more than {100 * plan.margin:g} points"
+    return f"not worse in {primary} by more than {scale.distance(plan.margin)}"
 
 
 def _looks(plan: Plan) -> str:
@@ -306,9 +326,9 @@ def _planned(plan: Plan) -> str:
     return "all examples in use" if plan.n is None else count_text(plan.n, "example")
 
 
-def _guard(metric: str, margin: float) -> str:
+def _guard(metric: str, margin: float, scale: Scale) -> str:
     if metric in ("cost", "latency"):
         return f"{metric} rises by at most {percent(margin)}"
     if metric == "latency_p95":
         return f"the 95th percentile of latency rises by at most {margin:g} ms"
-    return f"{metric} loses at most {100 * margin:g} points"
+    return f"{metric} loses at most {scale.distance(margin)}"

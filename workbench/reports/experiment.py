@@ -20,6 +20,7 @@ from app.schemas.models import ModelVersionView
 from app.schemas.prompts import PromptVersionView
 from app.schemas.scores import ScorerView, ScoreView
 from app.schemas.variants import VariantView
+from workbench.reports.numbers import RATES, Scale
 
 __all__ = [
     "Answer",
@@ -67,6 +68,7 @@ class RunScore:
     n_scored: int
     n_correct: int | None
     statuses: Mapping[str, int]
+    scale: Scale = RATES
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from workbench.reports.charts import FlipRow, ForestRow, TradeoffPoint
 from workbench.reports.evidence import secondary_facts, slice_figures, slice_label
 from workbench.reports.experiment import ComparisonReport, ExperimentReport, RunReport
-from workbench.reports.numbers import compare_command, money, percent
+from workbench.reports.numbers import Scale, compare_command, money
 
 __all__ = ["Slices", "Tradeoff", "flip_rows", "slices", "tradeoff"]
 
@@ -21,7 +21,8 @@ _MAX_SLICES: Final = 40  # in one chart
 class Slices:
     """One comparison looked at in parts: by metadata, and under the other scorers.
 
-    `more` counts the parts that the chart leaves out; `command` shows them.
+    `more` counts the parts that the chart leaves out; `command` shows them. `unit` is what the
+    differences of the rows are told in, `told` the same as it follows a noun.
     """
 
     candidate: str
@@ -30,6 +31,8 @@ class Slices:
     secondary: list[tuple[str, str]]
     more: int
     command: str
+    unit: str
+    told: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +69,25 @@ def _slices(comparison: ComparisonReport) -> Slices:
     result = comparison.result
     found: Sequence[Mapping[str, Any]] = result.get("slices") or ()
     columns = groupby(found[:_MAX_SLICES], key=lambda part: str(part["column"]))
+    scale = Scale.of(result.get("range"))
     return Slices(
         candidate=str(result["candidate_run"]),
         baseline=str(result["baseline_run"]),
-        rows=tuple(_slice_row(column, part) for column, parts in columns for part in parts),
+        rows=tuple(_slice_row(column, part, scale) for column, parts in columns for part in parts),
         secondary=secondary_facts(result),
         more=max(0, len(found) - _MAX_SLICES),
         command=compare_command(result),
+        unit=scale.unit,
+        told=scale.told,
     )
 
 
-def _slice_row(column: str, part: Mapping[str, Any]) -> ForestRow:
+def _slice_row(column: str, part: Mapping[str, Any], scale: Scale) -> ForestRow:
     ends = [part.get(name) for name in ("estimate", "low", "high")]
-    estimate, low, high = (None if end is None else 100 * float(end) for end in ends)
+    estimate, low, high = (None if end is None else scale.factor * float(end) for end in ends)
     return ForestRow(
         label=slice_label(part),
-        figures=slice_figures(part),
+        figures=slice_figures(part, scale),
         tone="v-slice",
         group=column,
         estimate=estimate,
@@ -105,7 +111,7 @@ def tradeoff(report: ExperimentReport) -> Tradeoff | None:
             continue
         name = f"{score.scorer.name} v{score.scorer.version}"
         if cost is None:
-            unplotted.append(f"{run.run.name}: {percent(score.mean)}, cost unknown")
+            unplotted.append(f"{run.run.name}: {score.scale.mean(score.mean)}, cost unknown")
             continue
         is_baseline = run is report.baseline
         points.append(
@@ -113,9 +119,10 @@ def tradeoff(report: ExperimentReport) -> Tradeoff | None:
                 number=len(points) + 1,
                 label=run.run.name + (" (baseline)" if is_baseline else ""),
                 cost=cost,
-                score=100 * score.mean,
-                low=100 * score.interval[0],
-                high=100 * score.interval[1],
+                score=score.scale.factor * score.mean,
+                low=score.scale.factor * score.interval[0],
+                high=score.scale.factor * score.interval[1],
+                unit=" %" if score.scale.is_rate else "",
                 baseline=is_baseline,
             )
         )
@@ -126,8 +133,10 @@ def tradeoff(report: ExperimentReport) -> Tradeoff | None:
 
 
 def _key_figures(point: TradeoffPoint) -> str:
-    interval = f"95 % CI {point.low:.1f} to {point.high:.1f}"
-    return f"{point.score:.1f} % ({interval}), {money(point.cost)} for an answer"
+    digits = 1 if point.unit else 2
+    interval = f"95 % CI {point.low:.{digits}f} to {point.high:.{digits}f}"
+    score = f"{point.score:.{digits}f}{point.unit}"
+    return f"{score} ({interval}), {money(point.cost)} for an answer"
 
 
 def _deciding_scorer(report: ExperimentReport) -> str | None:

@@ -10,20 +10,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.schemas.gates import GateDecisionView
-from workbench.reports.gate_text import (
+from workbench.reports.gate_words import (
     DECISION_MEANINGS,
     check_label,
     decision_word,
     short_evidence,
     standing_text,
 )
+from workbench.reports.markdown_text import escaped, table_row
 
 __all__ = ["gate_markdown"]
 
 _MARKS = {"passed": "✅", "worse": "❌", "infrastructure": "⚠️", "incomparable": "⚠️"}
 _OTHER_MARK = "➖"
-_AT = "&#64;"  # a bare @name would notify whoever is called so
-_NO_LINK = "&#58;//"  # a bare address would become a link
 
 
 def gate_markdown(decisions: Sequence[GateDecisionView]) -> str:
@@ -44,9 +43,9 @@ def _summary(decisions: Sequence[GateDecisionView]) -> str:
         "|---|---|---|",
     ]
     for decision in decisions:
-        name = _escaped(decision.evidence["candidate"]["name"])
+        name = escaped(decision.evidence["candidate"]["name"])
         word = f"{_mark(decision.decision)} {decision_word(decision.decision)}"
-        lines.append(f"| {name} | {word} | {_escaped(standing_text(decision))} |")
+        lines.append(table_row((name, word, escaped(standing_text(decision)))))
     return "\n".join(lines)
 
 
@@ -56,18 +55,18 @@ def _decision(decision: GateDecisionView) -> str:
     lines = [
         f"### {_mark(decision.decision)} Gate {word}: {DECISION_MEANINGS[decision.decision]}",
         "",
-        f"**Candidate** {_escaped(evidence['candidate']['name'])}  ",
-        f"**Baseline** {_escaped(evidence['baseline']['name'])}  ",
-        f"**Data** {_escaped(evidence['dataset']['reference'])}  ",
-        f"**Standing** {_escaped(standing_text(decision))}",
+        f"**Candidate** {escaped(evidence['candidate']['name'])}  ",
+        f"**Baseline** {escaped(evidence['baseline']['name'])}  ",
+        f"**Data** {escaped(evidence['dataset']['reference'])}  ",
+        f"**Standing** {escaped(standing_text(decision))}",
     ]
     if evidence["reasons"]:
-        lines += ["", *(f"- {_escaped(reason)}" for reason in evidence["reasons"])]
+        lines += ["", *(f"- {escaped(reason)}" for reason in evidence["reasons"])]
     lines += ["", "| check | | asked | found |", "|---|---|---|---|"]
     lines += [_row(check) for check in evidence["checks"]]
     remarks = [
-        *(f"`{note['name']}`: {_escaped(note['text'])}" for note in evidence["exceptions"]),
-        *(f"`{note['code']}`: {_escaped(note['text'])}" for note in evidence["notes"]),
+        *(f"`{note['name']}`: {escaped(note['text'])}" for note in evidence["exceptions"]),
+        *(f"`{note['code']}`: {escaped(note['text'])}" for note in evidence["notes"]),
     ]
     if remarks:
         lines += ["", *(f"- {remark}" for remark in remarks)]
@@ -82,22 +81,13 @@ def _decision(decision: GateDecisionView) -> str:
 def _row(check: dict[str, Any]) -> str:
     result = "ok" if check["decision"] == "passed" else f"**{decision_word(check['decision'])}**"
     cells = (
-        f"{_mark(check['decision'])} {_escaped(check_label(check))}",
+        f"{_mark(check['decision'])} {escaped(check_label(check))}",
         result,
-        _escaped(check["asked"]),
-        _escaped(check["found"]),
+        escaped(check["asked"]),
+        escaped(check["found"]),
     )
-    return f"| {' | '.join(cells)} |"
+    return table_row(cells)
 
 
 def _mark(decision: str) -> str:
     return _MARKS.get(decision, _OTHER_MARK)
-
-
-def _escaped(text: str) -> str:
-    """Return a text that Markdown and HTML read as text, on one line."""
-    out = " ".join(str(text).split()).replace("&", "&amp;")
-    for character in "\\`*_{}[]|#~":
-        out = out.replace(character, f"\\{character}")
-    out = out.replace("<", "&lt;").replace(">", "&gt;")
-    return out.replace("@", _AT).replace("://", _NO_LINK)

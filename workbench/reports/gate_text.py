@@ -11,25 +11,15 @@ from rich.table import Table
 from rich.text import Text
 
 from app.schemas.gates import GateDecisionView
+from workbench.reports.gate_words import (
+    DECISION_MEANINGS,
+    check_label,
+    decision_word,
+    short_evidence,
+    standing_text,
+)
 
-__all__ = [
-    "DECISION_MEANINGS",
-    "check_label",
-    "decision_word",
-    "gate_text",
-    "short_evidence",
-    "standing_text",
-]
-
-DECISION_MEANINGS: Mapping[str, str] = {
-    "passed": "everything that was declared is shown",
-    "worse": "something worse than was agreed to is shown",
-    "not_proven": "the data do not show what was declared",
-    "incomparable": "the two runs do not answer the same question",
-    "blocked": "a person has to look first",
-    "infrastructure": "the runs are not whole",
-}
-"""What each decision says, in a few words."""
+__all__ = ["gate_text"]
 
 _STYLES: Mapping[str, str] = {
     "passed": "bold green",
@@ -39,31 +29,6 @@ _STYLES: Mapping[str, str] = {
     "blocked": "bold yellow",
     "infrastructure": "bold magenta",
 }
-
-
-def decision_word(decision: str) -> str:
-    """`not proven`."""
-    return decision.replace("_", " ")
-
-
-def check_label(check: Mapping[str, Any]) -> str:
-    """`guard cost`; `size` where there is only one of the kind."""
-    return f"{check['kind']} {check['name']}".rstrip()
-
-
-def short_evidence(decision: GateDecisionView) -> str:
-    """Enough of the evidence hash to find the decision again."""
-    return decision.evidence_hash.removeprefix("sha256:")[:12]
-
-
-def standing_text(decision: GateDecisionView) -> str:
-    """Say whether a promotion may rest on the decision, and which exceptions were made for it."""
-    exceptions = decision.evidence["exceptions"]
-    open_ = [note["name"] for note in exceptions if not note["allowed"]]
-    allowed = [note["name"] for note in exceptions if note["allowed"]]
-    if open_:
-        return f"advisory ({', '.join(open_)})"
-    return f"binding, by exception ({', '.join(allowed)})" if allowed else "binding"
 
 
 def gate_text(decision: GateDecisionView) -> RenderableType:

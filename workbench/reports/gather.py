@@ -31,6 +31,7 @@ from workbench.reports.gather_examples import (
     examples_side_by_side,
     examples_that_changed,
 )
+from workbench.reports.numbers import Scale
 from workbench.scored_cells import observations
 from workbench.scorers import parse_scorer
 from workbench.statistics.observations import align, are_binary, shared_clusters
@@ -243,4 +244,5 @@ def _score(scorer: ScorerView, cells: Sequence[ScoredCell]) -> RunScore:
         n_scored=int(run.is_scored.sum()),
         n_correct=int(np.count_nonzero(run.values == 1.0)) if rule.binary else None,
         statuses=run.count_statuses(),
+        scale=Scale.of(rule.range),
     )

@@ -118,7 +118,8 @@ async def examples_side_by_side(
 
 async def _told(services: Services, run: RunView, key: str, limit: int) -> list[_Told]:
     stories = await services.generations.stories(run.id, key=key, limit=limit)
-    return [(story, tuple(await services.scores.of_generation(story.id))) for story in stories]
+    scores = await services.scores.of_generations([story.id for story in stories])
+    return [(story, tuple(scores[story.id])) for story in stories]
 
 
 def _answer(told: _Told, run: RunView, *, several: bool) -> Answer:

@@ -7,20 +7,17 @@ sentence, so that what CI shows agrees with the exit code.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
 from app.schemas.gates import GateDecisionView
-from workbench.reports.gate_text import check_label, decision_word, standing_text
+from workbench.reports.gate_words import check_label, decision_word, standing_text
+from workbench.xml_text import xml_text
 
 __all__ = ["junit_xml"]
 
 _NAME = "workbench gate"
-
-# What XML 1.0 cannot hold, not even as a reference (its production Char).
-_FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit_xml(decisions: Sequence[GateDecisionView], fail_on: Collection[str]) -> str:
@@ -46,7 +43,7 @@ def _suite(
     decision: GateDecisionView, fail_on: Collection[str]
 ) -> tuple[ElementTree.Element, dict[str, int]]:
     evidence = decision.evidence
-    name = _safe(evidence["candidate"]["name"])
+    name = xml_text(evidence["candidate"]["name"])
     suite = ElementTree.Element(
         "testsuite", {"name": name, "timestamp": decision.created_at.isoformat()}
     )
@@ -66,7 +63,7 @@ def _suite(
         ("dataset", evidence["dataset"]["reference"]),
         ("evidence", decision.evidence_hash),
     ):
-        ElementTree.SubElement(properties, "property", {"name": key, "value": _safe(value)})
+        ElementTree.SubElement(properties, "property", {"name": key, "value": xml_text(value)})
     suite.extend(cases)
     return suite, counts
 
@@ -76,7 +73,7 @@ def _case(
 ) -> ElementTree.Element:
     case = ElementTree.Element(
         "testcase",
-        {"classname": candidate, "name": _safe(check_label(check)), "time": "0"},
+        {"classname": candidate, "name": xml_text(check_label(check)), "time": "0"},
     )
     word = check["decision"]
     if word != "passed":
@@ -84,11 +81,11 @@ def _case(
         told = ElementTree.SubElement(
             case,
             fails if word in fail_on else "skipped",
-            {"message": _safe(check["sentence"])},
+            {"message": xml_text(check["sentence"])},
         )
         if word in fail_on:
             told.set("type", word)
-        told.text = _safe(
+        told.text = xml_text(
             f"{decision_word(word)}\nasked: {check['asked']}\nfound: {check['found']}"
         )
     return case
@@ -97,7 +94,3 @@ def _case(
 def _set_counts(element: ElementTree.Element, counts: Mapping[str, int]) -> None:
     for name, count in counts.items():
         element.set(name, str(count))
-
-
-def _safe(text: str) -> str:
-    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -7,7 +7,6 @@ anything, and a span's fence is longer than any run of backticks in it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -16,7 +15,9 @@ from workbench.reports.evidence import EXPLORATORY, evidence_facts, plan_facts
 from workbench.reports.examples import more_changes
 from workbench.reports.experiment import ComparisonReport, Example, ExperimentReport
 from workbench.reports.figures import Slices, slices
+from workbench.reports.markdown_text import code_span, escaped, table_row
 from workbench.reports.numbers import (
+    Scale,
     difference_text,
     mean_text,
     milliseconds,
@@ -36,7 +37,6 @@ from workbench.reports.sections import (
     verdicts,
     warnings,
 )
-from workbench.reports.visible import visible
 
 __all__ = ["comparison_markdown", "experiment_markdown"]
 
@@ -46,12 +46,17 @@ _MAX_TEXT: Final = 240  # characters of one answer
 
 def comparison_markdown(result: Mapping[str, Any]) -> str:
     """Return one comparison; names and texts are escaped, so that they stay text."""
-    scorer = result["scorer"]
+    scorer, scale = result["scorer"], Scale.of(result.get("range"))
     baseline, candidate = result["baseline"], result["candidate"]
     rows = [
         ("", "baseline", "candidate", "difference"),
         ("run", result["baseline_run"], result["candidate_run"], ""),
-        ("score", mean_text(baseline), mean_text(candidate), difference_text(result)),
+        (
+            "score",
+            mean_text(baseline, scale),
+            mean_text(candidate, scale),
+            difference_text(result, scale),
+        ),
         (
             "cells",
             statuses_text(baseline),
@@ -78,9 +83,9 @@ def comparison_markdown(result: Mapping[str, Any]) -> str:
             )
         )
     lines = [
-        f"### {result['verdict'].replace('_', ' ')}: {_cell(result['sentence'])}",
+        f"### {result['verdict'].replace('_', ' ')}: {escaped(result['sentence'])}",
         "",
-        f"{_cell(result['dataset'])} · {_cell(scorer['name'])} v{scorer['version']}"
+        f"{escaped(result['dataset'])} · {escaped(scorer['name'])} v{scorer['version']}"
         + (" · **simulated**" if result["simulated"] else ""),
         "",
         *(_row(row) for row in rows[:1]),
@@ -98,12 +103,12 @@ def experiment_markdown(report: ExperimentReport, spec_hash: str) -> str:
     """Return what the page says of an experiment, verdicts and changed examples first."""
     experiment = report.experiment
     lines = [
-        f"## Experiment {experiment.number}: {_cell(experiment.name or experiment.dataset)}",
+        f"## Experiment {experiment.number}: {escaped(experiment.name or experiment.dataset)}",
         "",
         *_list(header_facts(report)),
     ]
     for banner in banners(report):
-        lines += ["", f"> **{_cell(banner.title)}.** {_note(banner.text, banner.command)}"]
+        lines += ["", f"> **{escaped(banner.title)}.** {_note(banner.text, banner.command)}"]
     lines += _verdicts(report)
     for comparison in report.comparisons:
         lines += _changes(comparison)
@@ -126,11 +131,11 @@ def _verdicts(report: ExperimentReport) -> list[str]:
     for verdict in verdicts(report):
         marks = "".join(f" · {mark}" for mark in verdict.marks)
         lines.append(
-            f"- {verdict.symbol} **{verdict.word}**{marks}: {_code(verdict.candidate)} against "
-            f"{_code(verdict.baseline)}. {_cell(verdict.sentence)}"
+            f"- {verdict.symbol} **{verdict.word}**{marks}: {code_span(verdict.candidate)} against "
+            f"{code_span(verdict.baseline)}. {escaped(verdict.sentence)}"
         )
         if verdict.blocking:
-            lines.append(f"  - would be blocked at a gate: {_cell(verdict.blocking)}")
+            lines.append(f"  - would be blocked at a gate: {escaped(verdict.blocking)}")
         lines += [f"  - {_note(*_parts(note))}" for note in verdict.notes]
     return lines
 
@@ -141,9 +146,10 @@ def _changes(comparison: ComparisonReport) -> list[str]:
     if not shown:
         return []
     losses, gains = f"{result['baseline_only']:,}", f"{result['candidate_only']:,}"
+    candidate = code_span(str(result["candidate_run"]))
     lines = [
         "",
-        f"### Changed: {losses} worse, {gains} better with {_code(str(result['candidate_run']))}",
+        f"### Changed: {losses} worse, {gains} better with {candidate}",
         "",
         "| example | score | input | expected | baseline | candidate |",
         "|---|---|---|---|---|---|",
@@ -163,18 +169,18 @@ def _example(example: Example) -> str:
     ]
     given = [text.text if text else "" for text in (example.input, example.expected)]
     cells = [example.key, *given, *answers]
-    key, *texts = (_code(text, limit=_MAX_TEXT) for text in cells)
+    key, *texts = (code_span(text, limit=_MAX_TEXT) for text in cells)
     return f"| {key} | {score} | {' | '.join(texts)} |"
 
 
 def _gate(gate: GateText) -> list[str]:
     return [
         "",
-        f"### Gate: {gate.symbol} {gate.word}, {_code(gate.candidate)} against "
-        f"{_code(gate.baseline)}",
+        f"### Gate: {gate.symbol} {gate.word}, {code_span(gate.candidate)} against "
+        f"{code_span(gate.baseline)}",
         "",
-        f"{gate.standing}, decided {_cell(gate.made)} on {_code(gate.evidence_hash)}",
-        *(f"- exception {_cell(text)}" for text in gate.exceptions),
+        f"{gate.standing}, decided {escaped(gate.made)} on {code_span(gate.evidence_hash)}",
+        *(f"- exception {escaped(text)}" for text in gate.exceptions),
         "",
         "| check | decides | asked | found |",
         "|---|---|---|---|",
@@ -183,13 +189,13 @@ def _gate(gate: GateText) -> list[str]:
 
 
 def _slices(part: Slices) -> list[str]:
-    lines = ["", f"### Slices: {_code(part.candidate)} against {_code(part.baseline)}", ""]
-    lines += [_cell(EXPLORATORY), "", "| slice | difference in points |", "|---|---|"]
+    lines = ["", f"### Slices: {code_span(part.candidate)} against {code_span(part.baseline)}", ""]
+    lines += [escaped(EXPLORATORY), "", f"| slice | difference {part.told} |", "|---|---|"]
     lines += [
-        f"| {_code(f'{row.group} = {row.label}', limit=_MAX_TEXT)} | {_cell(row.figures)} |"
+        f"| {code_span(f'{row.group} = {row.label}', limit=_MAX_TEXT)} | {escaped(row.figures)} |"
         for row in part.rows
     ]
-    lines += [f"| {_code(name)} | {_cell(told)} |" for name, told in part.secondary]
+    lines += [f"| {code_span(name)} | {escaped(told)} |" for name, told in part.secondary]
     if part.more:
         lines += ["", _note(f"{part.more:,} more slices:", part.command)]
     return lines
@@ -222,13 +228,13 @@ def _warnings(report: ExperimentReport) -> list[str]:
     lines = ["", "### Warnings", ""]
     for warning in found:
         mark = "**blocks a gate** " if warning.blocking else ""
-        told = " ".join(_cell(text) for text in warning.texts)
+        told = " ".join(escaped(text) for text in warning.texts)
         lines.append(f"- {mark}`{warning.code}`: {told} {_note(*_parts(warning.remedy))}".rstrip())
     return lines
 
 
 def _list(facts: Facts) -> list[str]:
-    return [f"- {_cell(name)}: {_cell(text)}" for name, text in facts]
+    return [f"- {escaped(name)}: {escaped(text)}" for name, text in facts]
 
 
 def _parts(note: Note) -> tuple[str, str]:
@@ -236,33 +242,13 @@ def _parts(note: Note) -> tuple[str, str]:
 
 
 def _note(text: str, command: str) -> str:
-    return f"{_cell(text)} {_code(command)}" if command else _cell(text)
-
-
-def _code(text: str, *, limit: int | None = None) -> str:
-    """Return one line as a code span, at most `limit` characters of it; empty stays empty."""
-    line = " ".join(visible(text).split())
-    if limit is not None and len(line) > limit:
-        line = f"{line[:limit]}…"
-    if not line:
-        return ""
-    fence = "`" * (max((len(run) for run in re.findall("`+", line)), default=0) + 1)
-    room = " " if line.startswith("`") or line.endswith("`") else ""
-    return f"{fence}{room}{line}{room}{fence}".replace("|", "\\|")
+    return f"{escaped(text)} {code_span(command)}" if command else escaped(text)
 
 
 def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
-
-
-def _cell(text: str) -> str:
-    """Escape what Markdown or HTML would read as markup; one line."""
-    out = " ".join(visible(str(text)).split())
-    for character in "\\`*_{}[]<>|#":
-        out = out.replace(character, f"\\{character}")
-    return out
+    return table_row([escaped(cell) for cell in cells])
 
 
 def _warning(warning: Mapping[str, Any]) -> str:
     mark = "**blocking** " if warning["blocking"] else ""
-    return f"{mark}`{warning['code']}`: {_cell(warning['text'])}"
+    return f"{mark}`{warning['code']}`: {escaped(warning['text'])}"

@@ -23,13 +23,13 @@ from workbench.reports.evidence import (
 )
 from workbench.reports.experiment import ComparisonReport, ExperimentReport, RunReport, RunScore
 from workbench.reports.numbers import (
+    Scale,
     count_text,
     difference_figures,
     difference_text,
     level_text,
     milliseconds,
     money,
-    percent,
     ratio_text,
     statuses_text,
 )
@@ -286,6 +286,7 @@ class Forest:
     caption: str
     rows: tuple[ForestRow, ...]
     margin: float | None
+    unit: str
 
 
 def forests(report: ExperimentReport) -> list[Forest]:
@@ -303,14 +304,16 @@ def _forest(scorer: str, margin: float | None, results: Sequence[Mapping[str, An
     levels = {level_text(r["difference"]["level"]) for r in results if r["difference"]}
     interval = f", with {' or '.join(sorted(levels))} intervals" if levels else ""
     grouped = sorted(results, key=lambda result: baselines.index(result["baseline_run"]))
+    scale = Scale.of(results[0].get("range"))
     return Forest(
-        caption=f"Difference in {scorer} from {against}, in points{interval}",
-        rows=tuple(_forest_row(result, grouped=len(baselines) > 1) for result in grouped),
-        margin=None if margin is None else 100 * margin,
+        caption=f"Difference in {scorer} from {against}, {scale.told}{interval}",
+        rows=tuple(_forest_row(result, scale, grouped=len(baselines) > 1) for result in grouped),
+        margin=None if margin is None else scale.factor * margin,
+        unit=scale.unit,
     )
 
 
-def _forest_row(result: Mapping[str, Any], *, grouped: bool) -> ForestRow:
+def _forest_row(result: Mapping[str, Any], scale: Scale, *, grouped: bool) -> ForestRow:
     row = ForestRow(
         label=str(result["candidate_run"]),
         figures="no example scored on both sides",
@@ -320,14 +323,14 @@ def _forest_row(result: Mapping[str, Any], *, grouped: bool) -> ForestRow:
     difference = result["difference"]
     if difference is None:
         return row
-    estimate, low, high = difference_figures(difference)
+    estimate, low, high = difference_figures(difference, scale)
     n_pairs = result["n_pairs"]
     return replace(
         row,
         figures=f"{estimate} ({low} to {high}), n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{n_pairs:,}",
-        estimate=100 * difference["estimate"],
-        low=100 * difference["low"],
-        high=100 * difference["high"],
+        estimate=scale.factor * difference["estimate"],
+        low=scale.factor * difference["low"],
+        high=scale.factor * difference["high"],
     )
 
 
@@ -404,11 +407,10 @@ def _score_cell(score: RunScore) -> ScoreCell:
     if score.n_correct is not None:
         basis.append(f"{score.n_correct:,} of {score.n_scored:,}")
     if score.interval is not None:
-        low, high = score.interval
-        basis.append(f"95 % CI {100 * low:.1f} to {100 * high:.1f}")
+        basis.append(f"95 % CI {score.scale.bounds(*score.interval)}")
     return ScoreCell(
         scorer=scorer_text(score.scorer),
-        mean="no score" if score.mean is None else percent(score.mean),
+        mean="no score" if score.mean is None else score.scale.mean(score.mean),
         basis="; ".join(basis),
         cells=statuses_text(
             {"statuses": {name: count for name, count in score.statuses.items() if count}}
@@ -479,9 +481,10 @@ def method_facts(comparison: ComparisonReport) -> Facts:
     """Say how a difference was computed, what it could have shown, and what else changed."""
     result = comparison.result
     clusters = "" if result["n_clusters"] is None else f" in {result['n_clusters']:,} clusters"
+    difference = difference_text(result, Scale.of(result.get("range")))
     facts = [
         ("Scorer", _result_scorer(result)),
-        ("Difference", difference_text(result) or "none: no example has a score on both sides"),
+        ("Difference", difference or "none: no example has a score on both sides"),
         (
             "Changed",
             f"{result['candidate_only']:,} better, {result['baseline_only']:,} worse, of "
@@ -514,17 +517,19 @@ def _test(result: Mapping[str, Any]) -> str:
 
 def _margin(result: Mapping[str, Any]) -> str:
     if result["margin"] is not None:
-        return f"{100 * result['margin']:g} points, the loss declared acceptable before the run"
+        margin = Scale.of(result.get("range")).distance(result["margin"])
+        return f"{margin}, the loss declared acceptable before the run"
     return "none declared"
 
 
 def _detectable(result: Mapping[str, Any]) -> str:
-    told = f"about {100 * result['detectable_difference']:.2g} points with 80 % power"
+    scale = Scale.of(result.get("range"))
+    told = f"about {scale.distance(result['detectable_difference'], '.2g')} with 80 % power"
     if result["n_for_margin"] is None:
         return told
-    margin = 100 * result["planning_margin"]
     needed = float(f"{result['n_for_margin']:.2g}")  # planning knows no more than two digits
-    return f"{told}; about {needed:,.0f} examples would do for {margin:g} points"
+    margin = scale.distance(result["planning_margin"])
+    return f"{told}; about {needed:,.0f} examples would do for {margin}"
 
 
 def _cost_change(cost: Mapping[str, Any] | None) -> str:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from workbench.reports.numbers import (
+    Scale,
     count_text,
     difference_figures,
     difference_text,
@@ -69,7 +70,8 @@ def experiment_text(results: Sequence[Mapping[str, Any]]) -> RenderableType:
     for number, result in enumerate(results, start=1):
         by_baseline.setdefault(str(result["baseline_run"]), []).append((number, result))
     for name, group in by_baseline.items():
-        parts += [Text(""), _run_line("against ", name, group[0][1]["baseline"]), _overview(group)]
+        line = _run_line("against ", name, group[0][1]["baseline"], _scale(results[0]))
+        parts += [Text(""), line, _overview(group)]
     parts.append(Text(""))
     for number, result in enumerate(results, start=1):
         parts.append(_hanging(f"{number}", verdict_line(result)))
@@ -84,19 +86,20 @@ def _question(result: Mapping[str, Any]) -> Text:
     return Text(f"{result['dataset']} · {scorer['name']} v{scorer['version']}", style="dim")
 
 
-def _run_line(lead: str, name: str, side: Mapping[str, Any]) -> Text:
-    return Text.assemble(lead, (str(name), "bold"), f"  {mean_text(side)}")
+def _run_line(lead: str, name: str, side: Mapping[str, Any], scale: Scale) -> Text:
+    return Text.assemble(lead, (str(name), "bold"), f"  {mean_text(side, scale)}")
 
 
 def _overview(group: Sequence[tuple[int, Mapping[str, Any]]]) -> Table:
-    table = _table("", "candidate", "score", "points more", "p")
+    scale = _scale(group[0][1])
+    table = _table("", "candidate", "score", scale.more, "p")
     for number, result in group:
         side, difference = result["candidate"], result["difference"]
         table.add_row(
             str(number),
             str(result["candidate_run"]),
-            "no score" if side["mean"] is None else percent(side["mean"]),
-            "" if difference is None else _bounds(difference),
+            "no score" if side["mean"] is None else scale.mean(side["mean"]),
+            "" if difference is None else _bounds(difference, scale),
             _p(result.get("p_holm")),
         )
     return table
@@ -126,22 +129,22 @@ def _family(results: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
     for result in results:
         if (models := result.get("across_models")) and models not in seen:
             seen.append(models)
-            lines += _models(models)
+            lines += _models(models, _scale(result))
     return [*lines, Text("")] if lines else []
 
 
 _TESTS: Mapping[str, str] = {"cochran_q": "Cochran's Q", "friedman": "Friedman's test"}
 
 
-def _models(models: Mapping[str, Any]) -> list[RenderableType]:
+def _models(models: Mapping[str, Any], scale: Scale) -> list[RenderableType]:
     title = f"{models['candidate_prompt']} against {models['baseline_prompt']}, by model:"
-    table = _table("", "pairs", "points more (95 % CI)")
+    table = _table("", "pairs", f"{scale.more} (95 % CI)")
     for row in (*models["by_model"], {"model": "average", **models["average"]}):
         difference = row["difference"]
         table.add_row(
             str(row["model"]),
             f"{row['n_pairs']:,}",
-            "" if difference is None else _bounds(difference),
+            "" if difference is None else _bounds(difference, scale),
         )
     return [Text(""), Text(title), table]
 
@@ -162,9 +165,13 @@ def _table(*titles: str) -> Table:
     return table
 
 
-def _bounds(row: Mapping[str, Any]) -> str:
-    """`+2.7 (−0.9 to +6.2)`, in points."""
-    estimate, low, high = difference_figures(row)
+def _scale(result: Mapping[str, Any]) -> Scale:
+    return Scale.of(result.get("range"))
+
+
+def _bounds(row: Mapping[str, Any], scale: Scale) -> str:
+    """`+2.7 (−0.9 to +6.2)`, on the scorer's scale."""
+    estimate, low, high = difference_figures(row, scale)
     return f"{estimate} ({low} to {high})"
 
 
@@ -199,14 +206,12 @@ def _further_looks(result: Mapping[str, Any]) -> list[RenderableType]:
         *_sequential(result.get("sequential")),
         *_reliability(result.get("reliability")),
         *_preference(result.get("preference")),
-        *_people(result.get("ppi")),
-        *_exploratory(
-            "scorer",
-            [(str(row["scorer"]), row) for row in result.get("secondary") or ()],
-        ),
+        *_people(result.get("ppi"), _scale(result)),
+        *_by_scorer(result.get("secondary") or ()),
         *_exploratory(
             "slice",
             [(f"{row['column']} = {row['value']}", row) for row in result.get("slices") or ()],
+            _scale(result),
         ),
         *_left_out(result.get("slices_left_out") or ()),
         *_labels(result.get("comparability") or ()),
@@ -247,29 +252,40 @@ def _preference(facts: Mapping[str, Any] | None) -> list[RenderableType]:
     return [Text(told)]
 
 
-def _people(ppi: Mapping[str, Any] | None) -> list[RenderableType]:
+def _people(ppi: Mapping[str, Any] | None, scale: Scale) -> list[RenderableType]:
     if not ppi:
         return []
     return [
         Text(
             f"Corrected by {count_text(ppi['n_labels'], 'label')} of people (PPI++): "
-            f"{_bounds(ppi)} points, {level_text(ppi['level'])} CI."
+            f"{difference_text({'difference': ppi}, scale)}."
         )
     ]
 
 
-def _exploratory(what: str, rows: Sequence[tuple[str, Mapping[str, Any]]]) -> list[RenderableType]:
+def _by_scorer(rows: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    """Return a table of the further scorers of each scale."""
+    groups: dict[Scale, list[tuple[str, Mapping[str, Any]]]] = {}
+    for row in rows:
+        groups.setdefault(_scale(row), []).append((str(row["scorer"]), row))
+    tables = [_exploratory("scorer", group, scale) for scale, group in groups.items()]
+    return [line for table in tables for line in table]
+
+
+def _exploratory(
+    what: str, rows: Sequence[tuple[str, Mapping[str, Any]]], scale: Scale
+) -> list[RenderableType]:
     """Return a table of many looks; those that stand out of chance are bold."""
     if not rows:
         return []
-    table = _table(f"by {what} (exploratory)", "pairs", "points more (95 % CI)", "q")
+    table = _table(f"by {what} (exploratory)", "pairs", f"{scale.more} (95 % CI)", "q")
     for name, row in rows:
         q_value = row["q_value"]
         stands_out = q_value is not None and q_value <= 0.05
         table.add_row(
             name,
             f"{row['n_pairs']:,}",
-            _bounds(row),
+            _bounds(row, scale),
             _p(q_value),
             style="bold" if stands_out else None,
         )
@@ -304,8 +320,9 @@ def _labels(rows: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
 
 def _sides(result: Mapping[str, Any]) -> Table:
     table = _table("", "baseline", "candidate", "difference")
-    baseline, candidate = result["baseline"], result["candidate"]
-    table.add_row("score", mean_text(baseline), mean_text(candidate), difference_text(result))
+    baseline, candidate, scale = result["baseline"], result["candidate"], _scale(result)
+    means = mean_text(baseline, scale), mean_text(candidate, scale)
+    table.add_row("score", *means, difference_text(result, scale))
     table.add_row("cells", statuses_text(baseline), statuses_text(candidate), _flips(result))
     if cost := result["cost"]:
         table.add_row(

@@ -86,6 +86,8 @@ def write_text(path: Path, text: str) -> None:
 
 def check_report_path(path: Path) -> None:
     """Refuse a path, before any work, that no report could be written to."""
+    if "\0" in str(path):
+        raise ConfigurationError(f"{str(path)!r}: no file name can hold the character NUL.")
     with _told_in_a_sentence(path):
         is_folder, has_folder = path.is_dir(), path.parent.is_dir()
     if is_folder:

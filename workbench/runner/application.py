@@ -141,7 +141,7 @@ async def _ask(
     try:
         answer = await _call(app, _input(example), threads)
         text = _text(answer.output)
-    except Exception as caught:  # whatever an application raises is its failure, not ours
+    except (Exception, SystemExit) as caught:  # whatever it raises is its failure, not ours
         error, text = _sentence(caught), ""
     return ImportedOutput(
         example_id=example.id,
@@ -182,7 +182,7 @@ def _text(output: JSON) -> str:
     return output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: BaseException) -> str:
     """Return what went wrong, without a stack trace."""
     told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return told.encode(errors="replace").decode().replace("\0", "")[:_LONGEST_ERROR]

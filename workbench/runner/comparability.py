@@ -47,6 +47,12 @@ class Side:
         return self.experiment.example_count
 
     @property
+    def asked_count(self) -> int:
+        """Examples that the run was asked for, however many a sequential plan then used."""
+        limit, there = self.example_limit, self.dataset.example_count
+        return there if limit is None else min(limit, there)
+
+    @property
     def example_limit(self) -> int | None:
         return None if self.experiment is None else self.experiment.example_limit
 
@@ -174,14 +180,15 @@ def _value(value: JSON) -> str:
 def _extent(sides: tuple[Side, Side]) -> Iterator[Mismatch]:
     """What was asked of each run: how many examples, how often."""
     first, second = sides
-    if first.example_limit != second.example_limit and first.run.dataset == second.run.dataset:
+    counts = first.asked_count, second.asked_count
+    if counts[0] != counts[1] and first.run.dataset == second.run.dataset:
         yield Mismatch(
             "example_limit",
             first.example_limit,
             second.example_limit,
             False,
-            f"One run was asked for {first.example_count:,} examples and the other for "
-            f"{second.example_count:,}: those of both are compared.",
+            f"One run was asked for {counts[0]:,} examples and the other for {counts[1]:,}: those "
+            "of both are compared.",
         )
     asked = first.repetitions, second.repetitions
     if None not in asked and asked[0] != asked[1]:

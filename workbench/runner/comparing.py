@@ -18,7 +18,7 @@ from app.core.permissions import Actor
 from app.llm.budget import BudgetStore
 from app.schemas.comparisons import NewComparison
 from app.schemas.experiments import ExperimentView, Plan, RunView, check_margin
-from app.schemas.scores import ScorerView
+from app.schemas.scores import HumanScore, ScorerView
 from workbench.runner.comparability import Side, check_comparable, mismatches
 from workbench.runner.comparison_cells import (
     Coverage,
@@ -29,12 +29,13 @@ from workbench.runner.comparison_cells import (
 )
 from workbench.runner.comparison_family import Member, add_family
 from workbench.runner.comparison_notes import Asked, notes
-from workbench.runner.comparison_people import corrected_difference, judge_facts, judge_notes
+from workbench.runner.comparison_people import corrected_difference, error_notes, judge_notes
 from workbench.runner.comparison_reliability import reliability
 from workbench.runner.comparison_result import Comparison, comparison_result
 from workbench.runner.comparison_slices import Columns, columns_of, slices_of
 from workbench.runner.order import keys_in_use
 from workbench.runner.preferring import Preferred, family_notes, prefer
+from workbench.runner.standing import JudgeStanding, judge_standing
 from workbench.scorers import AnyScorer, parse_scorer
 from workbench.scorers.judges import Judge, JudgePreference
 from workbench.statistics.analysis import Examined, analyse_pair, examine_pair
@@ -170,10 +171,6 @@ class _Desk:
     slicing: Slicing
     budget: BudgetStore | None
 
-    @property
-    def _is_judge(self) -> bool:
-        return isinstance(self.rule, Judge)
-
     async def look_at(self, baseline: RunView, candidate: RunView) -> _Look:
         """Read one pair and analyse it."""
         sides = (await self._side(baseline), await self._side(candidate))
@@ -200,7 +197,8 @@ class _Desk:
             question_count=await self.services.experiments.question_count(sides[0].dataset.id),
             decided=sequential is not None and sequential.decided,
         )
-        check = await self.services.scores.judge_check(self.scorer.id)
+        standing = await self._standing(sides)
+        labels = await self._labels(sides, standing)
         facts = {
             "range": list(self.rule.range),
             "direction": self.rule.direction,
@@ -209,13 +207,16 @@ class _Desk:
             "secondary": [] if sequential else await self._secondary(sides, kept),
             "reliability": reliability(examined.aligned) if self.rule.binary else None,
             "sequential": None if sequential is None else _progress(sequential, sides, cells),
-            "ppi": await self._people(sides, examined),
+            "ppi": None if sequential else self._corrected(examined, labels),
             "preference": None if preferred is None else preferred.result,
-            "judge": judge_facts(check) if self._is_judge else None,
+            "judge": None if standing is None else standing.facts(),
         }
         warnings = notes(sides, cells, examined.aligned, asked, differing, columns)
-        if self._is_judge:
-            warnings += judge_notes(check)
+        if standing is not None:
+            own = [] if preferred is None else preferred.notes
+            warnings += judge_notes(standing, told=[note["code"] for note in own])
+        if labels is not None and preferred is None:
+            warnings += error_notes(examined, labels)
         if isinstance(self.rule, Judge):
             warnings += await family_notes(self.services, (baseline, candidate), self.rule)
         if preferred is not None:
@@ -344,7 +345,7 @@ class _Desk:
         """Compare under every other scorer that has seen both runs."""
         shared = await self.services.scores.scorers_of_both((sides[0].run.id, sides[1].run.id))
         others = [view for view in shared if view.id != self.scorer.id]
-        analyses = {}
+        analyses, ranges = {}, {}
         for view in others[:MAX_SECONDARY]:
             rule = parse_scorer({"name": view.name, **view.config})
             cells = await self._cells(sides, view, rule, kept)
@@ -353,9 +354,11 @@ class _Desk:
                 cells[1].observations,
                 higher_is_better=rule.direction == "higher",
             )
+            ranges[_told(view, others)] = list(rule.range)
         return [
             {
                 "scorer": found.name,
+                "range": ranges[found.name],
                 "n_pairs": found.analysis.n_pairs,
                 **asdict(found.analysis.difference),
                 "p_value": found.analysis.p_value,
@@ -365,15 +368,40 @@ class _Desk:
             if found.analysis.difference is not None
         ]
 
-    async def _people(self, sides: tuple[Side, Side], examined: Examined) -> dict[str, Any] | None:
-        """Correct a judge's difference by people's labels under its criterion, its name."""
-        difference = examined.analysis.difference
-        if not self._is_judge or difference is None:
+    async def _standing(self, sides: tuple[Side, Side]) -> JudgeStanding | None:
+        """Return how a judge stands on the data compared; None for what is no judge."""
+        if not isinstance(self.rule, Judge):
             return None
+        return await judge_standing(self.services, self.scorer, sides[1].dataset.name)
+
+    async def _labels(
+        self, sides: tuple[Side, Side], standing: JudgeStanding | None
+    ) -> tuple[Sequence[HumanScore], Sequence[HumanScore]] | None:
+        """Return people's labels under the criterion that a judge was checked against; of a judge
+        that never was, under its name."""
+        if standing is None:
+            return None
+        criterion = standing.criterion or self.scorer.name
         before, after = [
-            await self.services.scores.human_scores(side.run.id, self.scorer.name) for side in sides
+            await self.services.scores.human_scores(side.run.id, criterion) for side in sides
         ]
-        return corrected_difference(examined, (before, after), level=difference.level)
+        return before, after
+
+    def _corrected(
+        self,
+        examined: Examined,
+        labels: tuple[Sequence[HumanScore], Sequence[HumanScore]] | None,
+    ) -> dict[str, Any] | None:
+        """Correct a judge's difference by people's labels; its bounds hold for a single look."""
+        difference = examined.analysis.difference
+        if labels is None or difference is None:
+            return None
+        return corrected_difference(
+            examined,
+            labels,
+            level=difference.level,
+            preferences=isinstance(self.rule, JudgePreference),
+        )
 
 
 def _told(view: ScorerView, among: Sequence[ScorerView]) -> str:

@@ -73,7 +73,8 @@ def side_cells(
     if kept is not None:
         columns = _only(columns, [i for i, key in enumerate(columns.keys) if key in kept])
     low, high = rule.range
-    statuses = [s if s in STATUSES else "failed" for s in columns.statuses]
+    known = {status: status if status in STATUSES else "failed" for status in set(columns.statuses)}
+    statuses = list(map(known.__getitem__, columns.statuses))
     clusters = columns.clusters if any(columns.clusters) else None
     return SideCells(
         observations=Observations(
@@ -135,13 +136,16 @@ def content_coverage(
 def input_hash(scorer: ScorerView, cells: tuple[SideCells, SideCells]) -> str:
     """Return the hash over every score that went into the analysis.
 
-    Over columns and without the canonical form of `content_hash`, which takes seconds for very
-    many cells: the order of cells is fixed, so the bytes are.
+    Over columns, numbers as little-endian bytes, and without the canonical form of
+    `content_hash`, which takes seconds for very many cells: the order of cells is fixed, so the
+    bytes are.
     """
     digest = hashlib.sha256(scorer.content_hash.encode())
     for side in cells:
         run = side.observations
-        values = run.values.tolist()  # a missing score is NaN, which is written as null
-        for column in (run.keys, side.repetitions, run.statuses, values):
-            digest.update(orjson.dumps(list(column)))
+        for texts in (run.keys, run.statuses):
+            digest.update(orjson.dumps(list(texts)))
+        digest.update(np.array(side.repetitions, dtype="<i4").tobytes())
+        values = np.where(run.is_scored, run.values, np.nan)  # one NaN: it has many bit patterns
+        digest.update(values.astype("<f8").tobytes())
     return f"sha256:{digest.hexdigest()}"

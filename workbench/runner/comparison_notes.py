@@ -17,7 +17,7 @@ import numpy as np
 from app.schemas.experiments import ExperimentView, Plan
 from workbench.runner.comparability import Mismatch, Side
 from workbench.runner.comparison_cells import SideCells
-from workbench.runner.comparison_slices import Columns, grouping_columns
+from workbench.runner.comparison_slices import Columns
 from workbench.statistics import warnings as conditions
 from workbench.statistics.observations import Aligned
 from workbench.statistics.warnings import AnalysisWarning
@@ -120,7 +120,7 @@ def _conditions(
     yield conditions.multiplicity(asked.candidates, corrected=asked.comparisons >= asked.candidates)
     yield conditions.reused_set(asked.question_count)
     yield conditions.cluster_suspected(
-        grouping_columns(columns), clusters_declared=aligned.cluster_labels is not None
+        columns, clusters_declared=aligned.cluster_labels is not None
     )
 
 

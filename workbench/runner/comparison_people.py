@@ -1,7 +1,4 @@
-"""A judge and people: how far it was checked, and its difference corrected by labels. Pure.
-
-A judge's check is read as it was stored with its qualification: of its findings, `agreement` (an
-object with `low`, the lower bound of the agreement beyond chance) and `sentence` are used.
+"""A judge and people: warnings about its check, and its difference corrected by labels. Pure.
 
 The correction is PPI++. People have looked at some of the examples under the judge's criterion.
 Where they did so on both sides, their difference says how wrong the judge's is, and the judge's
@@ -12,52 +9,54 @@ labelled examples must be a random sample: who reviews only what looks wrong get
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
-from app.schemas.scores import HumanScore, JudgeCheck
+from app.schemas.scores import HumanScore
+from workbench.runner.standing import JudgeStanding
 from workbench.statistics import warnings as conditions
+from workbench.statistics.agreement import differential_error_p
 from workbench.statistics.analysis import Examined
 from workbench.statistics.ppi import classical_mean, ppi_mean
 
-__all__ = ["corrected_difference", "judge_facts", "judge_notes"]
+__all__ = ["corrected_difference", "error_notes", "judge_notes"]
 
 
-def judge_facts(check: JudgeCheck | None) -> dict[str, Any]:
-    """Return what a comparison tells of the judge that decided it."""
-    if check is None:
-        sentence = "This judge was never checked against people."
-        return {"qualified": False, "sentence": sentence, "agreement": None, "label_count": 0}
-    standing = "agrees well enough with people" if check.qualified else "is not good enough"
-    return {
-        "qualified": check.qualified,
-        "sentence": check.result.get(
-            "sentence", f"Checked against {check.label_count} labels, this judge {standing}."
-        ),
-        "agreement": check.result.get("agreement"),
-        "label_count": check.label_count,
-    }
-
-
-def judge_notes(check: JudgeCheck | None) -> list[dict[str, Any]]:
-    """Return the warnings about a judge that was checked too little or agrees too little."""
-    raised = [conditions.judge_unvalidated(0 if check is None else check.label_count)]
-    low = _agreement_low(check)
-    if low is not None:
-        raised.append(conditions.judge_weak(low))
+def judge_notes(standing: JudgeStanding, *, told: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Return the warnings about a judge as a comparison has them, but those of codes `told`,
+    which the answers at hand have raised already."""
     return [
         {"code": warning.code.value, "blocking": warning.blocking, "text": warning.text}
-        for warning in raised
-        if warning is not None
+        for warning in standing.warnings()
+        if warning.code.value not in told
     ]
 
 
-def _agreement_low(check: JudgeCheck | None) -> float | None:
-    agreement = None if check is None else check.result.get("agreement")
-    low = agreement.get("low") if isinstance(agreement, Mapping) else None
-    return float(low) if isinstance(low, int | float) else None
+def error_notes(
+    examined: Examined, people: tuple[Sequence[HumanScore], Sequence[HumanScore]]
+) -> list[dict[str, Any]]:
+    """Return the warning about a judge that errs differently on the two runs compared.
+
+    A judge that is too kind to both sides alike leaves their difference right. Nothing is said with
+    fewer examples labelled on both sides than any verdict needs, or of clustered ones.
+    """
+    policy = examined.analysis.policy
+    human = _human_differences(examined, people)
+    if len(human) < policy.min_pairs or examined.differences.clusters is not None:
+        return []
+    judged = dict(zip(examined.keys, examined.differences.values.tolist(), strict=True))
+    before = np.zeros(len(human))  # what is left of either side is its change from the baseline
+    p_value = differential_error_p(
+        (before, np.array(list(human.values()))),
+        (before, np.array([judged[key] for key in human])),
+        seed=examined.analysis.seed,
+    )
+    warning = conditions.judge_weak(1.0, p_differential=p_value, policy=policy)
+    if warning is None:
+        return []
+    return [{"code": warning.code.value, "blocking": warning.blocking, "text": warning.text}]
 
 
 def corrected_difference(
@@ -65,14 +64,19 @@ def corrected_difference(
     people: tuple[Sequence[HumanScore], Sequence[HumanScore]],
     *,
     level: float,
+    preferences: bool = False,
 ) -> dict[str, Any] | None:
     """Return the corrected difference, oriented like the judge's.
+
+    For a judge of pairs (`preferences`) only which label is better counts, not by how much.
 
     None with fewer examples labelled on both sides than a judge needs to be trusted, or where
     clusters are declared, for which the correction has no interval here.
     """
     policy = examined.analysis.policy
     human = _human_differences(examined, people)
+    if preferences:
+        human = {key: float(np.sign(value)) for key, value in human.items()}
     if len(human) < policy.min_judge_labels or examined.differences.clusters is not None:
         return None
     judged = dict(zip(examined.keys, examined.differences.values.tolist(), strict=True))

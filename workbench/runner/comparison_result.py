@@ -166,10 +166,10 @@ def _flips(aligned: Aligned, *, higher_is_better: bool) -> list[dict[str, str | 
     """
     before, after = aligned.baseline.means, aligned.candidate.means
     changes = (1.0 if higher_is_better else -1.0) * (after - before)
-    order = np.argsort(changes, kind="stable")  # equal changes stay in the order of their keys
-    losses = order[changes[order] < 0.0][: MAX_FLIPS // 2]
-    best_first = np.argsort(-changes, kind="stable")
-    gains = best_first[changes[best_first] > 0.0][: MAX_FLIPS // 2]
+    losses, gains = np.flatnonzero(changes < 0.0), np.flatnonzero(changes > 0.0)
+    # Stable: equal changes stay in the order of their keys.
+    losses = losses[np.argsort(changes[losses], kind="stable")][: MAX_FLIPS // 2]
+    gains = gains[np.argsort(-changes[gains], kind="stable")][: MAX_FLIPS // 2]
     return [
         {
             "key": aligned.keys[i],

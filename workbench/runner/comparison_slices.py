@@ -8,9 +8,9 @@ Slices with fewer pairs than a verdict needs are not looked at. What is left out
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, Final
 
 from app.core.errors import Invalid
@@ -18,7 +18,7 @@ from app.core.hashing import JSON
 from workbench.statistics.effect import Differences
 from workbench.statistics.slices import SliceEffect, SmallSlice, slice_effects
 
-__all__ = ["MAX_SLICES", "Columns", "Sliced", "columns_of", "grouping_columns", "slices_of"]
+__all__ = ["MAX_SLICES", "Columns", "Sliced", "columns_of", "slices_of"]
 
 MAX_VALUES: Final = 20
 MAX_NAMED_VALUES: Final = 200
@@ -43,17 +43,18 @@ def columns_of(metadata: Mapping[str, Mapping[str, JSON]], keys: Sequence[str]) 
 
     A column with a value that is no text, whole number or truth value is no column to group by.
     """
-    rows = [metadata.get(key, _NONE) for key in keys]
+    rows = list(map(metadata.get, keys, repeat(_NONE)))
     # Equal metadata are often one object: each is read once, however many examples have it.
-    different = {id(row): row for row in rows}
+    identities = list(map(id, rows))
+    different = dict(zip(identities, rows, strict=True))
     places = {identity: place for place, identity in enumerate(different)}
-    codes = [places[id(row)] for row in rows]
+    codes = list(map(places.__getitem__, identities))
     found: dict[str, Sequence[str | None]] = {}
     for name in sorted({name for row in different.values() for name in row}):
         values = [row.get(name) for row in different.values()]
         if all(isinstance(value, str | int | None) for value in values):
             texts = [_text(value) for value in values]
-            found[name] = [texts[code] for code in codes]
+            found[name] = list(map(texts.__getitem__, codes))
     return found
 
 
@@ -63,16 +64,6 @@ def _text(value: JSON) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)[:_LONGEST_VALUE]
-
-
-def grouping_columns(columns: Columns) -> dict[str, Sequence[str | None]]:
-    """Return the columns that group examples: more than one value, and some value shared."""
-    return {
-        name: values
-        for name, values in columns.items()
-        if len(counts := Counter(v for v in values if v is not None)) > 1
-        and any(count > 1 for count in counts.values())
-    }
 
 
 def slices_of(

@@ -133,6 +133,11 @@ class Estimate:
         return _sum(known) if len(known) == len(costs) else None
 
     @property
+    def known_cost(self) -> Bounds:
+        """The cost of those parts whose cost is known: the least that everything may cost."""
+        return _sum(part.cost for part in self._parts if part.cost is not None)
+
+    @property
     def seconds(self) -> Bounds | None:
         """How long the variants' calls take, one after the other; None if one is unknown."""
         times = [variant.seconds for variant in self.variants]
@@ -162,6 +167,8 @@ async def estimate(
     `concurrency` None adapts to the provider; `cache` looks for stored answers.
     """
     total = min(new.dataset.example_count, new.example_limit or new.dataset.example_count)
+    if new.plan.mode == "sequential" and new.plan.n is not None:
+        total = min(total, new.plan.n)
     positions = _spread(total, SAMPLE)
     examples = await services.datasets.examples_at(new.dataset.id, positions)
     plans = [_plan(variant, new.dataset) for variant in new.variants]
@@ -184,16 +191,20 @@ async def estimate(
     return Estimate(total, len(examples), new.repetitions, tuple(variants), tuple(judges))
 
 
-def judge_calls(scorer: AnyScorer[Any], cells: int, variants: int) -> int:
-    """Return how often each seat of a scorer is asked; 0 for a rule.
+def judge_calls(
+    scorer: AnyScorer[Any], cells: int, variants: int, *, stored_baseline: bool = False
+) -> int:
+    """Return how often each seat of a scorer is asked at most; 0 for a rule.
 
-    A judge is asked about every cell of every variant; a preference about every cell of every
-    variant but the baseline, in both orders.
+    A judge is asked about every cell of every run; a preference about every cell of every run
+    but the baseline, in both orders. The runs are the variants and, if there is a
+    `stored_baseline`, that one, which nobody may have judged yet.
     """
+    runs = variants + stored_baseline
     if isinstance(scorer, JudgePreference):
-        return 2 * scorer.config.samples * cells * (variants - 1)
+        return 2 * scorer.config.samples * cells * (runs - 1)
     if isinstance(scorer, Judge):
-        return int(scorer.config.samples) * cells * variants
+        return int(scorer.config.samples) * cells * runs
     return 0
 
 
@@ -395,9 +406,15 @@ async def _judges(
     answers = _sum(variant.output_tokens for variant in variants)
     asked = sum(variant.calls for variant in variants)
     answer = answers.times(_BYTES_PER_TOKEN / asked) if asked else Bounds(0.0, 0.0)
+    stored = new.baseline_run is not None
     return [
         await _seat(
-            services, scorer, seat, judge_calls(scorer, cells, len(variants)), shown, answer
+            services,
+            scorer,
+            seat,
+            judge_calls(scorer, cells, len(variants), stored_baseline=stored),
+            shown,
+            answer,
         )
         for scorer in scorers
         if isinstance(scorer, Judge)

@@ -19,7 +19,7 @@ from app.llm.budget import BudgetStore
 from app.schemas.experiments import ExperimentView
 from app.schemas.generations import AttemptOutcome, Outcome
 from workbench.runner.cells import CellSource
-from workbench.runner.executor import ExecutionReport, Executor, Progress
+from workbench.runner.executor import ExecutionReport, Executor, Progress, Work
 from workbench.runner.order import example_order
 from workbench.runner.plans import build_plans
 from workbench.runner.probation import MAX_FIRST_CALLS
@@ -32,6 +32,7 @@ __all__ = [
     "execute",
     "may_stop_early",
     "progress_detail",
+    "run_work",
 ]
 
 _CANCEL_POLL_S = 2.0
@@ -114,17 +115,26 @@ async def _execute(
     on_start(executor)
     watch = asyncio.create_task(_stop_when_cancelled(services, experiment, executor))
     try:
-        if not may_stop_early(experiment) or options.shard.count > 1:
+        if options.shard.count > 1:  # whoever shared the work out looks at it as a whole
             return await executor.run()
-        # Imported here: looking needs libraries that would delay the first request.
-        from workbench.runner.following import run_sequentially
-
-        return await run_sequentially(services, actor, experiment, executor)
+        return await run_work(services, actor, experiment, executor)
     finally:
         watch.cancel()
         with suppress(asyncio.CancelledError):
             await watch
         await client.close()
+
+
+async def run_work(
+    services: Services, actor: Actor, experiment: ExperimentView, work: Work
+) -> ExecutionReport:
+    """Do the work to its end; that of a sequential plan until a look has decided."""
+    if not may_stop_early(experiment):
+        return await work.run()
+    # Imported here: looking needs libraries that would delay the first request.
+    from workbench.runner.following import run_sequentially
+
+    return await run_sequentially(services, actor, experiment, work)
 
 
 def may_stop_early(experiment: ExperimentView) -> bool:

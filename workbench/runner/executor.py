@@ -54,7 +54,7 @@ from workbench.runner.group_commit import GroupCommit, Store
 from workbench.runner.probation import Probation, is_fatal
 from workbench.runner.remaining import Cell
 
-__all__ = ["CallPlan", "Cells", "ExecutionReport", "Executor", "FatalError", "Progress"]
+__all__ = ["CallPlan", "Cells", "ExecutionReport", "Executor", "FatalError", "Progress", "Work"]
 
 _WORKERS_PER_SLOT = 3
 _SPARE_WORKERS = 16
@@ -175,6 +175,21 @@ class ExecutionReport:
     progress: Progress
     stopped: bool
     fatal: FatalError | None = None
+
+
+class Work(Protocol):
+    """The calls of an experiment, in this process or in several."""
+
+    @property
+    def progress(self) -> Progress: ...
+
+    def stop(self) -> None:
+        """Let calls in flight finish and start none."""
+        ...
+
+    async def run(self) -> ExecutionReport:
+        """Work until no cell is open, or until stopped; once."""
+        ...
 
 
 class Executor:

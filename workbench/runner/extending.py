@@ -87,7 +87,7 @@ def _check_parent(parent: ExperimentView) -> None:
         raise Conflict(
             f"Experiment {parent.number} has a sequential plan, which ended with its verdict.",
             hint="Run it over the new version as a new experiment; with --cache it uses the "
-            "answers again that it has.",
+            "answers again that it has, and a gate does not accept that.",
         )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -26,7 +26,7 @@ from app.schemas.datasets import ExampleMember
 from app.schemas.experiments import ExperimentView, RunView, SequentialOutcome, SequentialVerdict
 from app.schemas.generations import CellValue
 from app.schemas.scores import ScorerView
-from workbench.runner.executor import ExecutionReport, Progress
+from workbench.runner.executor import ExecutionReport, Work
 from workbench.runner.judging import JudgeStopped
 from workbench.runner.order import example_order
 from workbench.runner.pipeline import compared_pairs, experiment_scorers
@@ -36,21 +36,10 @@ from workbench.scorers import AnyScorer
 from workbench.scorers.judges import JudgePreference
 from workbench.statistics.arrays import FloatArray
 
-__all__ = ["Work", "run_sequentially"]
+__all__ = ["run_sequentially"]
 
 _POLL_S = 0.05
 _PAGE = 100
-
-
-class Work(Protocol):
-    """The calls of an experiment, in this process or in several."""
-
-    @property
-    def progress(self) -> Progress: ...
-
-    def stop(self) -> None: ...
-
-    async def run(self) -> ExecutionReport: ...
 
 
 async def run_sequentially(

@@ -230,11 +230,13 @@ class _Gate:
             used=len(_common_keys(facts)),
             decided_early=bool(sequential and sequential["decided"]),
             extended=experiment.extends_id is not None,
+            known=await self._known(runs, facts),
             incomparable=_incomparable(runs, primary.result),
             exceptions=await self._exceptions(runs, list(compared.values())),
             notes=(
                 *_labels(primary.result),
-                *self._notes(runs[0], ended_early=bool(sequential and sequential["decided"])),
+                *await self._stale(runs),
+                *self._notes(ended_early=bool(sequential and sequential["decided"])),
             ),
             sign_off=self.sign_off,
         )
@@ -264,6 +266,8 @@ class _Gate:
         models = {run.model for run in runs if run.model is not None}
         versions = [await self.services.models.get(model) for model in sorted(models)]
         judges = {c.scorer.name for c in compared if c.judged and _asks_simulated(c.scorer.config)}
+        seats = {s for c in compared if isinstance(c.rule, Judge) for s in c.rule.config.seats}
+        versions += [await self.services.models.get(seat) for seat in sorted(seats - models)]
         found: dict[GateException, list[str]] = {
             "simulated": [*(run.name for run in runs if run.simulated), *sorted(judges)],
             "imported": [run.name for run in runs if run.origin == "imported"],
@@ -277,16 +281,42 @@ class _Gate:
             if sources
         }
 
-    def _notes(self, baseline: RunView, *, ended_early: bool) -> tuple[OpenWarning, ...]:
-        """Return what is worth knowing and shuts no gate: an old baseline, an early end."""
+    async def _known(self, runs: tuple[RunView, RunView], facts: _Sides) -> int:
+        """Return of how many examples both answers were there when the plan was declared.
+
+        A stored baseline always was; else it takes answers that were given to another question
+        and used again. To ask the same question again, as a pipeline does, is no second look.
+        """
+        question = content_hash(self.experiment.spec)
+        known = _common_keys(facts)
+        for run in runs:
+            if run.experiment_id == self.experiment.id:
+                known &= await self.services.gates.reused_keys(run.id, besides=question)
+        return len(known)
+
+    async def _stale(self, runs: tuple[RunView, RunView]) -> tuple[OpenWarning, ...]:
+        """Return a warning for each side that was not asked lately.
+
+        An experiment is as old as its answers: one made today may use older ones again.
+        """
         found: list[OpenWarning] = []
-        made, own = baseline.created_at, baseline.experiment_id == self.experiment.id
-        if not own and self.services.clock.now() - made > timedelta(days=MAX_BASELINE_AGE_DAYS):
-            text = (
-                f"The baseline {baseline.name} was made on {made:%Y-%m-%d}, more than "
-                f"{MAX_BASELINE_AGE_DAYS} days ago: the model behind it may have changed since."
-            )
-            found.append(OpenWarning("stale_baseline", False, text))
+        for side, run in zip(("baseline", "candidate"), runs, strict=True):
+            own = run.experiment_id == self.experiment.id
+            since = await self.services.gates.answers_since(run)
+            if own and since == run.created_at:
+                continue
+            if self.services.clock.now() - since > timedelta(days=MAX_BASELINE_AGE_DAYS):
+                text = (
+                    f"The {side} {run.name} has answers that were made on {since:%Y-%m-%d}, more "
+                    f"than {MAX_BASELINE_AGE_DAYS} days ago: the model behind it may have changed "
+                    "since."
+                )
+                found.append(OpenWarning(f"stale_{side}", False, text))
+        return tuple(found)
+
+    def _notes(self, *, ended_early: bool) -> tuple[OpenWarning, ...]:
+        """Return what is worth knowing of an early end and shuts no gate."""
+        found: list[OpenWarning] = []
         plan = self.experiment.plan
         if ended_early and (plan.safety or any(g.metric in AMOUNT_GUARDS for g in plan.guards)):
             text = (
@@ -467,6 +497,7 @@ def _analysis(compared: _Compared, comparisons: int) -> dict[str, Any]:
         "exact_p": effect.exact_p,
         "comparisons": comparisons,
         "seed": result["seed"],
+        "judge": result.get("judge"),
     }
 
 

@@ -16,11 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
 from typing import Literal
 
 import numpy as np
 
 from app.core.errors import Invalid
+from workbench.runner.sequential import places_of_looks
 from workbench.statistics.interval import normal_critical
 from workbench.statistics.observations import Observations, align, paired_examples
 from workbench.statistics.repetitions import split_variance
@@ -29,6 +31,10 @@ from workbench.statistics.sample_size import (
     examples_for_difference,
     fewest_examples_for_margin,
     planned_detectable_effect,
+)
+from workbench.statistics.sequential import (
+    MIN_SEQUENCE_EXAMPLES,
+    confidence_sequence_half_width,
 )
 
 __all__ = [
@@ -41,6 +47,7 @@ __all__ = [
     "examples_needed",
     "pilot_spread",
     "plan_rows",
+    "sequential_examples",
 ]
 
 Goal = Literal["non_inferiority", "superiority"]
@@ -215,6 +222,26 @@ def examples_needed(question: Question, spread: Spread, repetitions: int = 1) ->
     if question.goal == "superiority" or question.margin is None or not spread.binary:
         return n
     return max(n, fewest_examples_for_margin(question.margin, 1 - question.alpha))
+
+
+def sequential_examples(
+    question: Question, spread: Spread, n_max: int, repetitions: int = 1
+) -> int | None:
+    """Return after how many examples a sequential plan is likely to show a loss below the margin.
+
+    It is the first look at which the confidence sequence is narrow enough if the answers are as
+    the spread has them; about half of such experiments end by then. None if that is at none of
+    the looks up to `n_max`. The two pseudo-examples that guard sparse differences are counted in.
+    """
+    variance = spread.variance.of_difference(repetitions, repetitions)
+    for n in places_of_looks(n_max):
+        deviation = sqrt((n * variance + 2.0) / (n + 1.0))
+        half_width = confidence_sequence_half_width(
+            n + 2, deviation, alpha=question.alpha, n_optimal=n_max
+        )
+        if n >= MIN_SEQUENCE_EXAMPLES and half_width < question.distance:
+            return n
+    return None
 
 
 def detectable(question: Question, spread: Spread, n: int, repetitions: int = 1) -> float:

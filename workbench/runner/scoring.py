@@ -41,9 +41,10 @@ async def score_run(
 ) -> list[ScorerView]:
     """Give every completed output of a run its score under each scorer that lacks one.
 
-    `on_progress` is told of the number of scores stored since it was last called. `budget` is
-    what judges spend from. Raises `ConfigurationError` for a team's function that was changed or
-    cannot be loaded, and what `judge_run` raises.
+    `on_progress` is told of the number of scores stored since it was last called. What has ended
+    is stored also if the task is cancelled. `budget` is what judges spend from. Raises
+    `ConfigurationError` for a team's function that was changed or cannot be loaded, and what
+    `judge_run` raises.
     """
     stored = []
     for scorer in scorers:
@@ -101,7 +102,15 @@ async def _score_by_team(
     async with open_team_scorer(services.settings.workspace, scorer) as process:
 
         async def score_page(page: Sequence[ScorableGeneration]) -> list[NewScore]:
-            return [_score(item, await process.score(_input(item))) for item in page]
+            scores: list[NewScore] = []
+            try:
+                for item in page:
+                    result = await process.score(_input(item))
+                    scores.append(_score(item, result))
+            except BaseException:  # a function may be slow: Ctrl-C keeps what has ended
+                await services.scores.record(actor, view.id, scores)
+                raise
+            return scores
 
         await _score_pages(services, actor, run, view, score_page, on_progress)
 

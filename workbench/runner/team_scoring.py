@@ -80,7 +80,6 @@ async def open_team_scorer(
     Raises `ConfigurationError` if its source is no longer the one that the scorer names, or if
     it cannot be loaded.
     """
-    await asyncio.to_thread(check_source, root, scorer)
     file = await asyncio.to_thread(function_file, root, scorer.name)
     function = await asyncio.to_thread(team_function, root, scorer.name)
     process = TeamProcess(root, file, scorer, function.inputs, limits or TeamLimits())
@@ -109,9 +108,20 @@ class TeamProcess:
         self._limits = limits
         self._process: Process | None = None
         self._crashes = 0
+        self._asked = 0  # outputs so far
 
     async def start(self) -> None:
-        """Start the process and load the function; raises `ConfigurationError` if it cannot."""
+        """Start the process and load the function.
+
+        Raises `ConfigurationError` if it cannot be loaded or is not the one that the scorer
+        names, also when a process is started anew: scores of other code are never stored.
+        """
+        await asyncio.to_thread(check_source, self._root, self._scorer)
+        await self._load()
+        # Once more, since the file may have been written between looking at it and loading it.
+        await asyncio.to_thread(check_source, self._root, self._scorer)
+
+    async def _load(self) -> None:
         kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -155,7 +165,7 @@ class TeamProcess:
         if self._process is None:
             await self.start()
         try:
-            answer = await self._exchange(arguments, self._limits.seconds)
+            answer = await self._ask(arguments)
         except _ProcessEnded as error:
             return self._ended(timed_out=error.timed_out)
         except ValueError:
@@ -178,6 +188,18 @@ class TeamProcess:
                 ReasonCode.TIME_LIMIT, f"{name} took longer than {seconds:g} s on this output."
             )
         return ScoreResult.failed(ReasonCode.CRASHED, f"{name} ended its process on this output.")
+
+    async def _ask(self, arguments: Mapping[str, object]) -> Mapping[str, Any]:
+        """Return the answer to one output; one to another output counts as no answer.
+
+        Raises what `_exchange` raises.
+        """
+        self._asked += 1
+        answer = await self._exchange([self._asked, arguments], self._limits.seconds)
+        if answer.get("number") != self._asked:
+            await self.stop()
+            raise _ProcessEnded
+        return answer
 
     async def _exchange(self, message: object, seconds: float) -> Mapping[str, Any]:
         """Send one line and return the answer.

@@ -4,11 +4,11 @@ It knows nothing of the workbench and imports the standard library only. What it
 it answers are lines of JSON on the pipes that it was started with; the function sees neither of
 them: its standard input, output and error lead nowhere. It ends when its parent is gone.
 
-Told: `[workspace, file, function, bytes of memory, seconds of CPU]`, then for each output an
-object with the function's arguments. Answered: `{"ready": true}` or `{"broken": text}`, then
-for each output `{"value": ..., "explanation": ...}`, `{"type": name}` for a value of another
-type, or `{"error": name of the exception's class}`, which says nothing of its text, because that
-may hold parts of the output.
+Told: `[workspace, file, function, bytes of memory, seconds of CPU]`, then for each output its
+number and an object with the function's arguments. Answered: `{"ready": true}` or `{"broken":
+text}`, then for each output its `number` with `{"value": ..., "explanation": ...}`, `{"type":
+name}` for a value of another type, or `{"error": name of the exception's class}`, which says
+nothing of its text, because that may hold parts of the output.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ __all__: list[str] = []
 
 _MAX_EXPLANATION = 300
 _MAX_TEXT = 500
+_MAX_WHOLE = 2**53
 
 
 def _private_pipes() -> tuple[BinaryIO, BinaryIO]:
@@ -79,11 +80,26 @@ def _answer(result: object) -> dict[str, Any]:
     if isinstance(result, tuple) and len(result) == 2:
         value, explanation = result
     if not isinstance(explanation, str):
-        return {"type": f"tuple with {type(explanation).__name__}"}
+        return {"type": f"tuple with {_type_name(explanation)}"}
     if value is None or isinstance(value, (bool, int, float)):
-        plain = float(value) if isinstance(value, float) else value
-        return {"value": plain, "explanation": explanation[:_MAX_EXPLANATION]}
-    return {"type": type(value).__name__}
+        return {"value": _plain(value), "explanation": explanation[:_MAX_EXPLANATION]}
+    return {"type": _type_name(value)}
+
+
+def _plain(value: float | None) -> float | None:
+    """Return a number that JSON can hold; a whole number that is far too large is infinite."""
+    if value is None or isinstance(value, bool):
+        return value
+    try:
+        return float(value) if isinstance(value, float) or abs(value) > _MAX_WHOLE else value
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def _type_name(value: object) -> str:
+    """`str`, `numpy.bool`: without its module the second looks like what was asked for."""
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
 def _serve(told: BinaryIO, answers: BinaryIO) -> None:
@@ -97,13 +113,17 @@ def _serve(told: BinaryIO, answers: BinaryIO) -> None:
         _send(answers, {"broken": text[:_MAX_TEXT]})
         return
     _send(answers, {"ready": True})
+    process = os.getpid()
     for line in told:
         _limit_cpu(cpu)
+        number, arguments = json.loads(line)
         try:
-            message = _answer(function(**json.loads(line)))
+            message = _answer(function(**arguments))
         except BaseException as error:
             message = {"error": type(error).__name__}
-        _send(answers, message)
+        if os.getpid() != process:
+            os._exit(0)  # a fork that the function left behind: one output has one answer
+        _send(answers, {**message, "number": number})
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ In the text form `option=value,option=value`
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -24,6 +23,7 @@ from pydantic import JsonValue, ValidationError
 from pydantic.fields import FieldInfo
 
 from app.core.hashing import JSON
+from app.core.suggestions import nearest_name
 from workbench.scorers._text import quoted, shortened
 from workbench.scorers.interface import ScorerConfig, ScorerConfigError
 
@@ -152,8 +152,8 @@ def build_config(
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return the end of a sentence that refuses `word`, with the nearest known one, if any."""
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else "."
+    near = nearest_name(word, known)
+    return "." if near is None else f"; did you mean {near!r}?"
 
 
 def listed(names: Iterable[str]) -> str:

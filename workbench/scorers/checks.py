@@ -143,9 +143,7 @@ class _Check:
         return self.rule.name
 
     def run(self, given: ScoringInput) -> ScoreResult:
-        return run_scorer(
-            self.rule, replace(given, expected=self.expected) if self.own else given
-        )
+        return run_scorer(self.rule, replace(given, expected=self.expected) if self.own else given)
 
 
 @dataclass(frozen=True)

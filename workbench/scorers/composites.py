@@ -13,6 +13,7 @@ with `threshold`.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Final
@@ -196,6 +197,16 @@ class Threshold(Composite[ThresholdConfig]):
     part_option = "scorer"
     needs_binary = False
 
+    def __init__(self, config: ThresholdConfig, parts: Sequence[Scorer[ScorerConfig]]) -> None:
+        super().__init__(config, parts)
+        low, high = parts[0].range
+        if not low < config.min <= high:
+            raise ScorerConfigError(
+                f"threshold: every value of {parts[0].name} lies between {low:g} and {high:g}, so "
+                f"min={config.min:g} says the same of all outputs.",
+                path="min",
+            )
+
     def _sum_up(self, results: Sequence[ScoreResult], told: str) -> ScoreResult:
         return ScoreResult.verdict(_value(results[0]) >= self.config.min, told)
 
@@ -272,10 +283,8 @@ class Weighted(Composite[WeightedConfig]):
                 path="weights",
             )
         weights = config.weights or (1.0,) * len(parts)
-        # Divided first: the sum of shares cannot overflow.
         largest = max(weights)
-        total = sum(weight / largest for weight in weights)
-        self._shares = [weight / largest / total for weight in weights]
+        self._weights = [weight / largest for weight in weights]  # whose sum cannot overflow
 
     @property
     def binary(self) -> bool:
@@ -283,8 +292,9 @@ class Weighted(Composite[WeightedConfig]):
         return False
 
     def _sum_up(self, results: Sequence[ScoreResult], told: str) -> ScoreResult:
-        values = (s * _value(r) for s, r in zip(self._shares, results, strict=True))
-        value = min(sum(values), 1.0)  # rounding can leave a hair above 1
+        # Both sums are exact, so that parts which are all 1 give 1, and not a hair less.
+        values = (w * _value(r) for w, r in zip(self._weights, results, strict=True))
+        value = min(math.fsum(values) / math.fsum(self._weights), 1.0)
         threshold = self.config.threshold
         return ScoreResult.graded(
             value, told, passed=None if threshold is None else value >= threshold

@@ -129,7 +129,7 @@ def _parse(spec: ScorerSpec | Mapping[str, JSON], depth: int) -> AnyScorer[Score
     if issubclass(scorer, Composite):
         return scorer(config, _parts(scorer, config, depth))
     if issubclass(scorer, Checks):
-        return scorer(config, parse_rule)
+        return scorer(config, parse_rule)  # type: ignore[arg-type]  # built as its config_type
     return scorer(config)
 
 

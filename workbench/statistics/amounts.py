@@ -109,10 +109,11 @@ def compare_aligned_amounts(
 
 def _example_means(cells: IntArray, amounts: FloatArray, n_examples: int) -> FloatArray:
     """Average the known amounts of each example; NaN where none is known."""
-    # Sums of floats depend on their order, and cells come in the order in which calls ended.
-    order = np.lexsort((amounts, cells))
-    known = order[~np.isnan(amounts[order])]
+    known = np.flatnonzero(~np.isnan(amounts))
     counts = np.bincount(cells[known], minlength=n_examples)
+    if counts.max(initial=0) > 1:
+        # Sums of floats depend on their order, and cells come in the order in which calls ended.
+        known = known[np.lexsort((amounts[known], cells[known]))]
     sums = np.bincount(cells[known], weights=amounts[known], minlength=n_examples)
     means: FloatArray = np.full(n_examples, np.nan)
     np.divide(sums, counts, out=means, where=counts > 0)

@@ -37,10 +37,8 @@ def as_finite_vector(values: Sequence[float] | FloatArray, name: str) -> FloatAr
 
 def encode_labels(labels: Sequence[Hashable]) -> IntArray:
     """Number equal labels alike, 0, 1, 2 and so on in order of first appearance."""
-    codes: dict[Hashable, int] = {}
-    return np.fromiter(
-        (codes.setdefault(label, len(codes)) for label in labels), dtype=np.intp, count=len(labels)
-    )
+    codes = {label: code for code, label in enumerate(dict.fromkeys(labels))}
+    return np.fromiter(map(codes.__getitem__, labels), dtype=np.intp, count=len(labels))
 
 
 def skewness(values: FloatArray) -> float:

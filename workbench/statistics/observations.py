@@ -9,6 +9,7 @@ key, never by position.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Final
 
 import numpy as np
@@ -69,7 +70,7 @@ class Observations:
             lengths.add(len(self.clusters))
         if lengths != {n}:
             raise ValueError("Keys, values, statuses and clusters must have one entry a cell.")
-        unknown = set(self.statuses) - set(STATUSES)
+        unknown = set(self.statuses).difference(STATUSES)
         if unknown:
             raise ValueError(
                 f"Unknown status {sorted(unknown)[0]!r}; use one of {', '.join(STATUSES)}."
@@ -80,7 +81,7 @@ class Observations:
         if np.isinf(self.values).any():
             raise ValueError("A score must be finite; give a cell without a score as NaN.")
         has_status = np.fromiter(
-            (status == "scored" for status in self.statuses), dtype=np.bool_, count=len(self.keys)
+            map("scored".__eq__, self.statuses), dtype=np.bool_, count=len(self.keys)
         )
         wrong = np.flatnonzero(has_status != self.is_scored)
         if wrong.size:
@@ -186,16 +187,18 @@ class ExampleScores:
 
 def summarise_examples(run: Observations, index: IntArray, n_examples: int) -> ExampleScores:
     """Gather the cells of a run by example; `index` is each cell's example, 0 to n - 1."""
-    # Sums of floats depend on their order, and cells come in the order in which calls ended.
-    order = np.lexsort((run.values, index))
-    scored = order[run.is_scored[order]]
+    n_cells = np.bincount(index, minlength=n_examples)
+    scored = np.flatnonzero(run.is_scored)
+    if n_cells.max(initial=0) > 1:
+        # Sums of floats depend on their order, and cells come in the order in which calls ended.
+        order = np.lexsort((run.values, index))
+        scored = order[run.is_scored[order]]
     where, values = index[scored], run.values[scored]
     n_scored = np.bincount(where, minlength=n_examples)
     sums: FloatArray = np.bincount(where, weights=values, minlength=n_examples).astype(np.float64)
     means = sums / np.maximum(n_scored, 1)
     squares = (values - means[where]) ** 2
     within = np.bincount(where, weights=squares, minlength=n_examples).astype(np.float64)
-    n_cells = np.bincount(index, minlength=n_examples)
     return ExampleScores(n_cells, n_scored, sums, within)
 
 
@@ -228,9 +231,9 @@ def align(baseline: Observations, candidate: Observations) -> Aligned:
     """
     # Without a set in between: keys come nearly sorted, which makes sorting them cheap.
     keys = tuple(sorted(dict.fromkeys((*baseline.keys, *candidate.keys))))
-    numbers = {key: number for number, key in enumerate(keys)}
+    numbers = dict(zip(keys, range(len(keys)), strict=True))
     cells = [
-        np.fromiter((numbers[key] for key in run.keys), dtype=np.intp, count=len(run.keys))
+        np.fromiter(map(numbers.__getitem__, run.keys), dtype=np.intp, count=len(run.keys))
         for run in (baseline, candidate)
     ]
     sides = [
@@ -290,7 +293,7 @@ def paired_examples(aligned: Aligned) -> PairedExamples:
     chosen = aligned.is_paired
     positions = np.flatnonzero(chosen)
     return PairedExamples(
-        keys=tuple(aligned.keys[i] for i in positions),
+        keys=aligned.keys if chosen.all() else tuple(compress(aligned.keys, chosen.tolist())),
         baseline=aligned.baseline.means[chosen],
         candidate=aligned.candidate.means[chosen],
         clusters=shared_clusters(aligned, positions),

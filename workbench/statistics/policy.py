@@ -23,6 +23,8 @@ class Policy:
     """Fewer clusters than this give no verdict, when clusters are declared."""
     comfortable_clusters: int = 30
     """Below this the cluster interval is about one point of coverage short."""
+    max_cluster_size: int = 10
+    """A metadata column whose values have more examples than this (median) is a category."""
     min_changed: int = 10
     """With fewer examples that changed, the t interval is widened."""
     skew_factor: float = 25.0

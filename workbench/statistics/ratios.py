@@ -11,7 +11,11 @@ Both stay fast for any number of pairs:
   to gain (the grouped jackknife, Shao & Tu 1995);
 - the quantile gives every pair a Poisson(1) weight instead of drawing with replacement
   (Hanley & MacGibbon 2006; Chamandy et al. 2012). Pairs far from both quantiles matter only by
-  how many fall on which side, so they are drawn as four sums.
+  how many fall on which side, so they are drawn as four sums;
+- beyond `MANY_PAIRS` pairs all are drawn as the four sums, and a draw's quantile is the amount
+  as many places further on as the draw lacks weight below (Bahadur's representation, 1966):
+  the weights in between are taken for their mean of one, which narrows the interval by about a
+  hundredth.
 """
 
 import math
@@ -28,6 +32,7 @@ from workbench.statistics.interval import Interval
 from workbench.statistics.policy import DEFAULT_SEED
 
 __all__ = [
+    "MANY_PAIRS",
     "MAX_UNITS",
     "QuantileDifference",
     "RatioOfMeans",
@@ -37,6 +42,7 @@ __all__ = [
 ]
 
 MAX_UNITS: Final = 1_000
+MANY_PAIRS: Final = 20_000
 _MAX_EMPTY_DRAWS: Final = 5e-4
 """Share of resamples without any baseline amount that the interval bears."""
 _WINDOW_SIGMAS: Final = 6.0
@@ -200,11 +206,10 @@ def quantile_difference(
     if not 0.0 < quantile < 1.0:
         raise ValueError(f"A quantile lies between 0 and 1, not at {quantile!r}.")
     index = _quantile_index(quantile, before.size)
-    ranks = [np.argsort(np.argsort(side, kind="stable")) for side in (before, after)]
-    replicates = _quantile_replicates(
-        (before, after), (ranks[0] - index, ranks[1] - index), quantile, resamples, seed
-    )
-    at = [float(np.partition(side, index)[index]) for side in (before, after)]
+    orders = [np.argsort(side, kind="stable") for side in (before, after)]
+    draw = _quantile_replicates if before.size <= MANY_PAIRS else _shifted_quantiles
+    replicates = draw((before, after), (orders[0], orders[1]), quantile, resamples, seed)
+    at = [float(side[order[index]]) for side, order in zip((before, after), orders, strict=True)]
     return QuantileDifference(
         quantile=quantile,
         baseline=at[0],
@@ -215,19 +220,45 @@ def quantile_difference(
     )
 
 
+def _shifted_quantiles(
+    values: tuple[FloatArray, FloatArray],
+    orders: tuple[IntArray, IntArray],
+    quantile: float,
+    resamples: int,
+    seed: int,
+) -> FloatArray:
+    """Return the quantile difference of each draw from the weight below the quantiles alone."""
+    n = values[0].size
+    index = _quantile_index(quantile, n)
+    below = np.zeros((2, n), dtype=np.intp)
+    for side, order in zip(below, orders, strict=True):
+        side[order[:index]] = 1
+    cells = np.bincount(below[0] + 2 * below[1], minlength=4)
+    drawn = np.random.default_rng(seed).poisson(cells, size=(resamples, 4))
+    lacking = quantile * drawn.sum(axis=1) - 1e-9
+    replicates = np.zeros(resamples)
+    # Pairs of cell 3 lie below on both sides, those of cells 1 and 2 on one alone.
+    for sign, cell, amounts, order in zip((-1.0, 1.0), (1, 2), values, orders, strict=True):
+        shift = np.ceil(lacking - drawn[:, cell] - drawn[:, 3]).astype(np.intp) - 1
+        replicates += sign * amounts[order[np.clip(index + shift, 0, n - 1)]]
+    return replicates
+
+
 def _quantile_replicates(
     values: tuple[FloatArray, FloatArray],
-    distance: tuple[IntArray, IntArray],
+    orders: tuple[IntArray, IntArray],
     quantile: float,
     resamples: int,
     seed: int,
 ) -> FloatArray:
     """Draw Poisson weights and return the quantile difference of each draw.
 
-    `distance` is each pair's rank from the quantile on either side. Beyond six standard
-    deviations of the number below the quantile, a pair cannot become the quantile.
+    `orders` sorts either side. Beyond six standard deviations of the number below the quantile,
+    a pair cannot become the quantile.
     """
     n = values[0].size
+    index = _quantile_index(quantile, n)
+    distance = [np.argsort(order) - index for order in orders]
     window = _WINDOW_SIGMAS * math.sqrt(n * quantile * (1.0 - quantile)) + 1.0
     is_near = (np.abs(distance[0]) <= window) | (np.abs(distance[1]) <= window)
     near = np.flatnonzero(is_near)

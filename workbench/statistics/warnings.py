@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import median
 from types import MappingProxyType
 from typing import Final
 
@@ -99,7 +100,9 @@ CONDITIONS: Final[Mapping[WarningCode, Condition]] = MappingProxyType(
             False, "the number of scored repetitions of an example differs between the sides"
         ),
         WarningCode.CLUSTER_SUSPECTED: Condition(
-            False, "examples share a metadata value and no cluster is declared"
+            False,
+            "a metadata column has 10 values or more with a median of at most 10 examples each, "
+            "some of them shared, and no cluster is declared",
         ),
         WarningCode.JUDGE_UNVALIDATED: Condition(
             True, "fewer than 50 human labels for this judge version and dataset"
@@ -249,16 +252,20 @@ def epochs_unequal(n_unequal: int) -> AnalysisWarning | None:
 
 
 def cluster_suspected(
-    metadata: Mapping[str, Sequence[Hashable | None]], *, clusters_declared: bool
+    metadata: Mapping[str, Sequence[Hashable | None]],
+    *,
+    clusters_declared: bool,
+    policy: Policy = DEFAULT_POLICY,
 ) -> AnalysisWarning | None:
-    """A metadata column (one value an example) groups examples and no cluster is declared."""
+    """A metadata column (one value an example) groups examples and no cluster is declared.
+
+    Documents, users and templates have few examples each and there are many of them; a column of
+    few values with many examples each is a category, by which examples are described and not
+    sampled.
+    """
     if clusters_declared:
         return None
-    columns = [
-        name
-        for name, values in metadata.items()
-        if any(n > 1 for value, n in Counter(values).items() if value is not None)
-    ]
+    columns = [name for name, values in metadata.items() if _may_be_clusters(values, policy)]
     if not columns:
         return None
     text = (
@@ -267,6 +274,14 @@ def cluster_suspected(
         "the interval is too short."
     )
     return _raise(WarningCode.CLUSTER_SUSPECTED, text)
+
+
+def _may_be_clusters(values: Sequence[Hashable | None], policy: Policy) -> bool:
+    counts = Counter(values)
+    counts.pop(None, None)
+    if len(counts) < policy.min_clusters or max(counts.values()) < 2:
+        return False
+    return median(counts.values()) <= policy.max_cluster_size
 
 
 def judge_unvalidated(n_labels: int, policy: Policy = DEFAULT_POLICY) -> AnalysisWarning | None:

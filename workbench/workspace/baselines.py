@@ -80,7 +80,7 @@ async def resolve_baseline(
             f"{asked.dataset.reference}.",
             path="baseline",
         )
-    note(f"The baseline is the stored run {run.name}, {_age(services, run)}.")
+    note(f"The baseline is the stored run {run.name}, {await _age(services, run)}.")
     return Baseline(asked.variants, run=run)
 
 
@@ -125,7 +125,7 @@ async def _of_alias(
         note(f"{told}; no whole run of it is stored for this question, so it is run too.")
         return Baseline((*asked.variants, own), len(asked.variants), alias=alias)
     run = await services.experiments.run(name)
-    note(f"{told}; the stored run {run.name} is used, {_age(services, run)}.")
+    note(f"{told}; the stored run {run.name} is used, {await _age(services, run)}.")
     return Baseline(asked.variants, run=run, alias=alias)
 
 
@@ -156,6 +156,9 @@ def _same(requested: RequestedVariant, own: RequestedVariant, variant: VariantVi
     return (dict(resolved.asked), dict(resolved.sources)) == (variant.asked, variant.sources)
 
 
-def _age(services: Services, run: RunView) -> str:
-    days = (services.clock.now() - run.created_at).days
-    return f"made {days} day{'' if days == 1 else 's'} ago" if days else "made today"
+async def _age(services: Services, run: RunView) -> str:
+    """Say how old a run is, or the oldest answer that it used again."""
+    since = await services.gates.answers_since(run)
+    days = (services.clock.now() - since).days
+    told = f"{days} day{'' if days == 1 else 's'} ago" if days else "today"
+    return f"made {told}" if since == run.created_at else f"with answers from {told}"

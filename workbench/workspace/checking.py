@@ -10,14 +10,14 @@ What is only in a registry cannot be checked here and is told as a note.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from app.core.errors import Invalid, WorkbenchError
+from app.core.errors import ConfigurationError, Invalid, WorkbenchError
 from app.llm.types import Message
 from app.schemas.datasets import MESSAGE_INPUT, ExampleInput
 from app.schemas.models import parse_model_reference
@@ -74,20 +74,37 @@ async def check_workspace(root: Path, only: Path | None = None) -> CheckReport:
     """Check the files of the workspace `root`; with `only`, that file or the files below it.
 
     Problems name files by the path of `root`, so a relative one gives relative names.
-    What a chosen experiment names is read too, wherever it lies. Problems are collected: one
-    wrong file hides no other.
+    What a chosen experiment names is read too, wherever it lies, and an experiment file that is
+    named itself may lie anywhere. Problems are collected: one wrong file hides no other. Raises
+    `ConfigurationError` if there is nothing to check under `only`: a pipeline that checks nothing
+    must not look as if all were well.
     """
     checking = _Checking(root)
     chosen = _chooser(only)
-    if chosen(root / MODELS_FILE) and (root / MODELS_FILE).is_file():
+    models = [path for path in (root / MODELS_FILE,) if path.is_file()]
+    prompts, datasets = [*find_prompt_files(root)], _files(root / _DATASETS, _TABLES)
+    experiments = _files(root / _EXPERIMENTS, _YAML)
+    if only is not None and not any(
+        chosen(path) for path in (*models, *prompts, *datasets, *experiments)
+    ):
+        (prompts if _is_prompt(only) else experiments).append(only)
+    if any(map(chosen, models)):
         checking.models()
-    for path in find_prompt_files(root):
+    for path in prompts:
         checking.prompt(path, report=chosen(path))
-    for path in _files(root / _DATASETS, _TABLES):
+    for path in datasets:
         await checking.dataset(path, report=chosen(path))
-    for path in filter(chosen, _files(root / _EXPERIMENTS, _YAML)):
+    for path in filter(chosen, experiments):
         checking.experiment(path)
     return checking.report
+
+
+def _is_prompt(path: Path) -> bool:
+    """Whether a file that lies elsewhere is a prompt's, else it is an experiment's."""
+    if not path.is_file() or path.suffix.lower() not in _YAML:
+        raise ConfigurationError(f"{path}: no prompt, dataset or experiment file is there.")
+    value = read_yaml(path, source=str(path)).value
+    return isinstance(value, Mapping) and "messages" in value
 
 
 def _chooser(only: Path | None) -> Callable[[Path], bool]:
@@ -115,7 +132,7 @@ class _Checking:
         self._root = root
         self._prompts: list[PromptFile] = []
         self._datasets: dict[str, _DatasetFile] = {}
-        self._broken: set[str] = set()  # datasets whose own problem is told already
+        self._broken: dict[str, WorkbenchError] = {}  # datasets that cannot be read, and why
 
     def models(self) -> None:
         """Read the file of model declarations."""
@@ -144,7 +161,7 @@ class _Checking:
                 for prepared in batch:
                     assembly.admit(prepared)
         except WorkbenchError as problem:
-            self._broken.add(name)
+            self._broken[name] = problem
             if report:
                 self.report.problems.append(problem)
         else:
@@ -200,7 +217,10 @@ class _Checking:
             name = parse_reference(asked.dataset, noun="dataset").name
         except Invalid as error:
             raise document.problem(("dataset",), error.message) from None
-        if name not in self._datasets and name not in self._broken:
+        broken = self._broken.get(name)
+        if broken is not None and broken not in self.report.problems:
+            self.report.problems.append(broken)
+        if name not in self._datasets and broken is None:
             self.report.notes.append(
                 f"{document.source}: no file in {_DATASETS}/ is {asked.dataset}, so its requests "
                 "were not rendered."

@@ -16,7 +16,6 @@ as the path is written.
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,6 +29,7 @@ from app.bootstrap import Services
 from app.core.errors import ConfigurationError
 from app.core.hashing import JSON
 from app.core.permissions import Actor
+from app.core.suggestions import nearest_name
 from app.schemas.datasets import MESSAGE_INPUT, DatasetVersionView, ExampleInput
 from app.services.datasets import ImportedVersion
 from workbench.workspace.tables import (
@@ -321,8 +321,8 @@ class _ColumnReader:
             raise self._error(row, str(error), column=path) from None
 
     def _no_column(self, row: Row, path: str, problem: str) -> TableError:
-        close = difflib.get_close_matches(path, list(row.values), n=1)
-        suggestion = f" Did you mean {close[0]!r}?" if close else ""
+        near = nearest_name(path, row.values)
+        suggestion = "" if near is None else f" Did you mean {near!r}?"
         columns = _listed(row.values)
         return self._error(row, f"{problem}; there are {columns}.{suggestion}", column=path)
 

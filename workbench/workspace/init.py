@@ -14,7 +14,7 @@ from app.core.settings import WORKSPACE_MARKER
 
 __all__ = ["IGNORED", "SAMPLE_FOLDERS", "InitReport", "init_workspace", "sample_folder"]
 
-SAMPLE_FOLDERS = ("prompts", "datasets", "experiments")
+SAMPLE_FOLDERS = ("prompts", "datasets", "experiments", "scorers")
 
 _SETTINGS = """\
 # This file makes the folder a workspace: commands work here and in every folder below.

@@ -7,6 +7,7 @@ could fulfil is refused when the experiment is made, and not after the money is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from app.core.errors import Invalid
 from app.schemas.experiments import (
@@ -16,9 +17,10 @@ from app.schemas.experiments import (
     SafetyMetric,
     check_margin,
 )
-from workbench.scorers import AnyScorer, ScorerConfig
+from workbench.scorers import AnyScorer, ScorerConfig, parse_scorer
+from workbench.scorers.judges import JudgePreference
 
-__all__ = ["check_plan"]
+__all__ = ["check_gate", "check_plan"]
 
 
 def check_plan(
@@ -35,9 +37,11 @@ def check_plan(
         raise Invalid(
             f"plan.scorer is {plan.scorer!r}, which is not among the scorers.", path="plan.scorer"
         )
+    _check_unambiguous(plan, [scorer.name for scorer in scorers])
     if scorers:
         primary = by_name[plan.scorer] if plan.scorer is not None else scorers[0]
         check_margin(plan.margin, primary.range)
+        _check_looks(plan, primary)
     for index, guard in enumerate(plan.guards):
         _check_guard(guard, by_name, f"plan.guards.{index}")
     for index, safety in enumerate(plan.safety):
@@ -50,6 +54,15 @@ def check_plan(
         )
     if gate or plan.guards or plan.safety:
         _check_decisive(plan, scorers)
+
+
+def check_gate(plan: Plan, scorers: Sequence[Mapping[str, Any]], *, examples: int) -> None:
+    """Raise `Invalid` for a declared plan that no gate can decide by.
+
+    `scorers` are their names and options as an experiment stores them.
+    """
+    parsed = [parse_scorer({"name": it["name"], **it["config"]}) for it in scorers]
+    check_plan(plan, parsed, examples=plan.n or examples, gate=True)
 
 
 def _check_decisive(plan: Plan, scorers: Sequence[AnyScorer[ScorerConfig]]) -> None:
@@ -65,6 +78,34 @@ def _check_decisive(plan: Plan, scorers: Sequence[AnyScorer[ScorerConfig]]) -> N
             path="plan.margin",
             hint="Write plan: {margin: 0.03} (3 points of a rate) or say --margin 0.03; "
             "or plan: {goal: superiority} if only a better candidate may pass.",
+        )
+
+
+def _check_unambiguous(plan: Plan, declared: Sequence[str]) -> None:
+    """A plan names scorers by their names, so a name that it uses is that of one scorer."""
+    named = {
+        "plan.scorer": plan.scorer,
+        **{f"plan.guards.{i}.metric": guard.metric for i, guard in enumerate(plan.guards)},
+        **{f"plan.safety.{i}.scorer": safety.scorer for i, safety in enumerate(plan.safety)},
+    }
+    for path, name in named.items():
+        if name is not None and declared.count(name) > 1:
+            raise Invalid(
+                f"{path} is {name!r}, and {declared.count(name)} scorers have that name: nobody "
+                "can tell which of them decides.",
+                path=path,
+                hint="Declare one, or combine them: all_of passes what all of its scorers pass.",
+            )
+
+
+def _check_looks(plan: Plan, primary: AnyScorer[ScorerConfig]) -> None:
+    """A sequential plan looks at scores of single answers while they come in."""
+    if plan.mode == "sequential" and isinstance(primary, JudgePreference):
+        raise Invalid(
+            f"A sequential plan cannot look at {primary.name}, which is asked about pairs when "
+            "all answers are there.",
+            path="plan.mode",
+            hint="Name a scorer of single answers in plan.scorer, or take the fixed plan.",
         )
 
 

@@ -8,7 +8,6 @@ date is a text: only `null`, `true`, `false` and decimal numbers are anything el
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from pydantic_core import ErrorDetails
 
 from app.core.errors import Invalid
 from app.core.hashing import JSON
+from app.core.suggestions import nearest_name
 
 __all__ = [
     "FieldPath",
@@ -121,8 +121,8 @@ def _unknown_key(key: str, model: type[BaseModel] | None) -> str:
     if model is None:
         return f"unknown key {key!r}."
     known = [field.alias or name for name, field in model.model_fields.items()]
-    close = difflib.get_close_matches(key, known, n=1)
-    told = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}."
+    near = nearest_name(key, known)
+    told = f"known are {', '.join(known)}." if near is None else f"did you mean {near!r}?"
     return f"unknown key {key!r}; {told}"
 
 

@@ -110,6 +110,27 @@ def test_one_file_can_be_checked_alone(check: Check) -> None:
     assert "no readable prompt file is ask@1" in check("experiments", code=2)
 
 
+def test_a_file_that_is_named_is_checked_wherever_it_lies(check: Check) -> None:
+    Path("sums.yaml").write_text(EXPERIMENT)
+    assert "1 experiment; 6 requests rendered" in check("sums.yaml")
+    Path("draft.yaml").write_text(PROMPT.replace("version: v1\n", ""))
+    assert "1 prompt, 0 datasets, 0 experiments" in check("draft.yaml")
+    replace("sums.yaml", "margin: 0.03", "margn: 0.03")
+    assert "sums.yaml, line 9" in check("sums.yaml", code=2)
+
+
+@pytest.mark.parametrize("path", ["notes.txt", "docs"])
+def test_a_path_with_nothing_to_check_is_no_success(check: Check, path: str) -> None:
+    Path("notes.txt").write_text("To do.")
+    Path("docs").mkdir()
+    assert "no prompt, dataset or experiment file is there" in check(path, code=2)
+
+
+def test_the_broken_dataset_of_an_experiment_that_is_checked_alone_is_told(check: Check) -> None:
+    Path("datasets/sums.jsonl").write_text("{")
+    assert "datasets/sums.jsonl" in check("experiments/sums.yaml", code=2)
+
+
 def test_a_dataset_of_the_registry_only_is_told_and_no_problem(check: Check) -> None:
     replace("experiments/sums.yaml", "sums@1", "elsewhere@3")
     told = check()

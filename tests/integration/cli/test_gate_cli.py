@@ -70,6 +70,19 @@ def test_a_gate_without_a_margin_is_refused_before_the_run(run: Run) -> None:
     assert "No experiment yet" in run("experiments", "list")
 
 
+def test_a_gate_without_a_margin_is_refused_before_an_experiment_is_carried_on(run: Run) -> None:
+    run(*TWO)
+    assert "declared before the run" in run("resume", "1", "--gate", code=2)
+    lines = [f"What is {i} + {i}?,{2 * i}" for i in range(35)]
+    Path("sums.csv").write_text("\n".join(["question,answer", *lines]))
+    run("datasets", "import", "sums.csv", "--name", "sums", "--expected", "answer")
+    assert "declared before the run" in run(
+        "run", "--extend", "1", "--gate", "--progress", "none", code=2
+    )
+    experiments = json.loads(run("experiments", "list", "--format", "json"))
+    assert len(experiments) == 1
+
+
 def test_a_gate_with_nothing_to_compare_with_is_refused_before_the_run(run: Run) -> None:
     assert "there is one variant" in run(*ONE, *GATE, code=2)
     assert "No experiment yet" in run("experiments", "list")

@@ -134,6 +134,18 @@ def test_the_sample_is_copied_whole(here: Path) -> None:
     assert "prompts/review-mood/v1.yaml" not in made
 
 
+def test_the_function_of_the_sample_scores(here: Path) -> None:
+    run("--sample")
+    check = ["scorers", "check", "team.known_queue", "--output"]
+    for output, told in (
+        ("`Billing`.", "scored 1: names billing"),
+        ("It is a bug, or other.", "scored 0: names bug and other, in 6 words"),
+        ("", "scored 0: names no queue, in 0 words"),
+    ):
+        tried = CliRunner().invoke(workbench, [*check, output])
+        assert told in tried.stdout, tried.output
+
+
 def test_the_sample_overwrites_nothing(here: Path) -> None:
     mine = here / "prompts/support-triage/v1.yaml"
     mine.parent.mkdir(parents=True)

@@ -87,3 +87,18 @@ def test_a_judge_of_pairs_scores_no_single_run(run: Run) -> None:
 def test_an_unknown_option_of_a_judge_is_refused_before_any_call(run: Run) -> None:
     run(*TWO, "--model", "simulated/small", "--scorer", "judge_rubric:model=m,tone=x", code=2)
     assert "No experiment yet" in run("experiments", "list")
+
+
+def test_a_run_tells_what_its_judges_cost(run: Run) -> None:
+    told = run(*TWO, "--model", "simulated/small", "--scorer", f"judge_correctness:model={JUDGE}")
+    assert told.count("judges: 12 questions, $0.0000") == 2
+    assert "judges: 12 questions, $0.0000" in run("experiments", "show")
+    found = json.loads(run("experiments", "show", "--format", "json"))
+    (judging, _) = (one["judging"] for one in found["runs"])
+    assert (judging["questions"], judging["cost"], judging["unpriced"]) == (12, 0.0, 0)
+    assert judging["input_tokens"] > 0
+
+
+def test_without_a_judge_nothing_is_told_of_one(run: Run) -> None:
+    told = run(*TWO, "--model", "simulated/small", "--scorer", "numeric_answer")
+    assert "judges:" not in told

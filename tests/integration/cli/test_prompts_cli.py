@@ -441,7 +441,7 @@ def test_a_control_character_does_not_reach_the_terminal(run: Run, write: Write)
     ))  # fmt: skip
     shown = run("show", str(path)).stdout
     assert "\x1b" not in shown
-    assert "\\x1b[2J" in shown
+    assert "⟨U+001B⟩[2J" in shown
 
 
 def test_a_file_that_is_not_registered_yet_is_pointed_at(run: Run, write: Write) -> None:

@@ -50,6 +50,13 @@ def workspace(tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyP
     return tmp_path
 
 
+def test_two_forms_in_one_file_are_refused(run: Run, workspace: Path) -> None:
+    run(*EXPERIMENT, "--scorer", "numeric_answer")
+    told = run("report", "latest", "--html", "a.md", "--markdown", "./a.md", code=2)
+    assert "a file of its own" in told
+    assert not (workspace / "a.md").exists()
+
+
 @pytest.fixture
 def run(workspace: Path) -> Run:
     def invoke(*arguments: str, code: int = 0) -> str:

@@ -112,6 +112,57 @@ def test_a_team_s_scorer_scores_a_run_and_is_stored_with_its_source(
     assert "looked for 5" in shown
 
 
+def test_a_function_is_checked_by_its_file_or_name_and_tried_on_a_text(
+    run: Run, workspace: Path
+) -> None:
+    by_file = run("scorers", "check", "scorers/kind.py", "--output", "5 or 6").stdout
+    by_name = run("scorers", "check", "team.kind:word=7", "--output", "5 or 6").stdout
+
+    assert "team.kind v1 can be used; it says right or wrong." in by_file
+    assert "scored 1: looked for 5" in by_file
+    assert "scored 0: looked for 7" in by_name
+    assert "scored" not in run("scorers", "check", "team.kind").stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "named", "told"),
+    [
+        ("1 / 0\n" + KIND, "scorers/kind.py", "cannot be loaded: ZeroDivisionError"),
+        ("def kind(output): ...", "scorers/kind.py", "say what the function returns"),
+        (KIND, "elsewhere.py", "is not in the folder scorers"),
+        (KIND, "scorers/nothing.py", "There is no scorer team.nothing"),
+        (KIND, "gleu", "gleu is no function of this workspace"),
+    ],
+)
+def test_a_function_that_cannot_serve_is_told_in_a_sentence(
+    run: Run, workspace: Path, text: str, named: str, told: str
+) -> None:
+    (workspace / "scorers" / "kind.py").write_text(text)
+
+    assert told in " ".join(run("scorers", "check", named, code=2).output.split())
+
+
+def test_a_function_that_fails_at_the_text_is_no_success(run: Run, workspace: Path) -> None:
+    (workspace / "scorers" / "kind.py").write_text(KIND.replace("return", "raise OSError #"))
+
+    told = run("scorers", "check", "team.kind", "--output", "5", code=3).stdout
+
+    assert "failed: team.kind stopped with OSError." in told
+
+
+def test_a_terminal_gets_no_escape_sequence_of_an_answer(run: Run, workspace: Path) -> None:
+    row = {"id": "1", "output": "\x1b]0;title\x07\x1b[31mred\u202e"}
+    (workspace / "made.jsonl").write_text(json.dumps(row) + "\n")
+    (workspace / "one.csv").write_text("id,question\n1,What?\n")
+    run("datasets", "import", "one.csv", "--name", "one", "--key", "id")
+    run("runs", "import", "made.jsonl", "--dataset", "one@1", "--match", "id", "--output", "output")
+
+    shown = run("show", "latest").stdout
+
+    assert "\x1b" not in shown and "\x07" not in shown and "\u202e" not in shown
+    assert "⟨U+001B⟩[31mred⟨U+202E⟩" in shown
+
+
 def test_a_faulty_function_leaves_failed_scores_and_the_run_goes_on(
     run: Run, workspace: Path
 ) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -93,6 +96,36 @@ def test_an_estimate_above_five_dollars_is_not_spent_without_a_word(
     assert server.summary()["received"] == 0
 
 
+def on_a_terminal(line: CommandLine, typed: str, *arguments: str) -> tuple[int, str]:
+    """Run a command whose standard input and error are a terminal; answer its question."""
+    terminal, end = pty.openpty()
+    with os.fdopen(terminal, "r+b", buffering=0) as screen:
+        with os.fdopen(end, "r+b", buffering=0) as tty:
+            started = line.start(*arguments, stdin=tty, stderr=tty)
+        shown = b""
+        while b"[y/N]" not in shown:
+            shown += screen.read(1)
+        screen.write(f"{typed}\n".encode())
+        # What is read after the last writer has gone is an error on Linux, and nothing elsewhere.
+        with suppress(OSError):
+            while more := screen.read(4096):
+                shown += more
+        started.communicate(timeout=60)
+    return started.returncode, " ".join(shown.decode().split())
+
+
+@pytest.mark.parametrize(("typed", "code", "calls"), [("n", 4, 0), ("", 4, 0), ("y", 0, 20)])
+def test_on_a_terminal_a_person_is_asked_and_no_is_the_default(
+    line: CommandLine, server: FakeProviderProcess, typed: str, code: int, calls: int
+) -> None:
+    line.run("models", "price", "openai/fake-model", "--input", "9000", "--output", "9000")
+    returned, shown = on_a_terminal(line, typed, *ASK, "--limit", "20")
+    assert "ask@1 on openai/fake-model@1" in shown  # the estimate comes first
+    assert re.search(r"This may cost \$[\d.]+ to \$[\d.]+\. Go on\? \[y/N\]", shown)
+    assert returned == code
+    assert server.summary()["received"] == calls
+
+
 def test_a_budget_over_a_model_without_a_price_is_refused_before_the_first_call(
     unpriced: CommandLine, server: FakeProviderProcess
 ) -> None:
@@ -160,6 +193,20 @@ def test_the_lease_of_a_killed_process_counts_and_the_run_goes_on(
         assert finished["runs"][0]["counts"] == {"completed": EXAMPLES}
 
 
+def test_scores_beyond_the_look_that_ended_a_sequential_plan_are_not_told(
+    line: CommandLine, server: FakeProviderProcess
+) -> None:
+    (line.folder / "ask.yaml").write_text(
+        "dataset: sums@1\nprompts: [ask@1, ask@2]\nmodels: [openai/fake-model]\n"
+        "scorers: [numeric_answer]\nplan: {margin: 0.3, mode: sequential}\n"
+    )
+    told = line.run("run", "ask.yaml", "--concurrency", "20", "--progress", "plain")
+    assert "Stopped after 50 of 250 examples" in told
+    assert server.summary()["received"] > 100  # calls under way went on
+    assert re.search(r"score +\d\S+ % \(\d+ of 50;", told)  # what the verdict rests on
+    assert "numeric_answer: " not in told
+
+
 def test_power_plans_by_a_pilot_and_by_an_experiment_file(line: CommandLine) -> None:
     pilot = (*ASK, "--prompt", "ask@2", "--limit", "60", "--repetitions", "2")
     line.run(*pilot)
@@ -180,6 +227,28 @@ def test_power_plans_by_a_pilot_and_by_an_experiment_file(line: CommandLine) -> 
     assert planned["enough"] == {"1": False, "2": False, "4": False}
     assert planned["examples_needed"]["1"] > planned["examples_needed"]["4"] > EXAMPLES
     assert all(cost["low"] > 0 for row in planned["rows"] for cost in row["cost"])
+    assert planned["sequential"] is None
+
+
+def test_power_plans_for_every_candidate_and_for_the_looks_of_a_sequential_plan(
+    line: CommandLine,
+) -> None:
+    line.run("models", "add", "openai/other-model")
+    spec = (
+        "dataset: sums@1\nprompts: [ask@1, ask@2]\nmodels: [openai/fake-model{more}]\n"
+        "scorers: [numeric_answer]\nplan: {{margin: 0.1{mode}}}\n"
+    )
+    needed = {}
+    for name, more in (("one", ""), ("three", ", openai/other-model")):
+        (line.folder / "ask.yaml").write_text(spec.format(more=more, mode=""))
+        found = line.json("power", "ask.yaml", "--discordant", "0.1")
+        needed[name] = found["examples_needed"]["1"], found["question"]["alpha"]
+    assert needed["one"][0] < needed["three"][0]
+    assert needed["three"][1] == pytest.approx(0.05 / 3)
+
+    (line.folder / "ask.yaml").write_text(spec.format(more="", mode=", mode: sequential, n: 200"))
+    told = " ".join(line.run("power", "ask.yaml", "--discordant", "0.1").split())
+    assert re.search(r"narrow enough after about \d+ of at most 200 examples", told)
 
 
 @pytest.mark.parametrize(

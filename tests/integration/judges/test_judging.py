@@ -57,13 +57,14 @@ async def test_every_answer_gets_a_score_of_judgements_that_are_kept(
         assert court.calls == 20
 
         story = (await court.services.generations.stories(run.id, limit=1))[0]
-        (judgement,) = await court.services.judgements.of_generation(story.id)
+        (judgement,) = (await court.services.judgements.of_generations([story.id]))[story.id]
         assert (judgement.scorer, judgement.prompt) == ("judge_correctness", "judge_correctness@1")
         assert judgement.model == f"{JUDGE}@1"
         assert judgement.status == "scored"
         asked = judgement.request["messages"][-1]["content"]
         assert story.output["content"] in asked
-        assert len(await court.services.generations.attempts(judgement.generation_id)) == 1
+        asked = judgement.generation_id
+        assert len((await court.services.generations.attempts([asked]))[asked]) == 1
         totals = (await court.services.judgements.totals([run.id]))[run.id]
         assert totals.questions == totals.unpriced == 20
         assert totals.input_tokens
@@ -113,7 +114,7 @@ async def test_a_panel_with_samples_asks_each_model_so_often(open_court: OpenCou
         # The other model, which is no judge, gives no reply that counts.
         assert summary.by_status == {"unscored": 4}
         story = (await court.services.generations.stories(run.id, limit=1))[0]
-        judgements = await court.services.judgements.of_generation(story.id)
+        judgements = (await court.services.judgements.of_generations([story.id]))[story.id]
         assert [(j.seat, j.repeat, j.value) for j in judgements] == [
             (0, 0, 4.0), (0, 1, 4.0), (0, 2, 4.0), (1, 0, None), (1, 1, None), (1, 2, None),
         ]  # fmt: skip
@@ -130,7 +131,7 @@ async def test_a_graded_score_stands_on_its_own_scale(open_court: OpenCourt) -> 
         run, view = await judged(court, 2, judge)
         assert (await court.services.scores.summary(run.id, view.id)).mean == 4.0
         story = (await court.services.generations.stories(run.id, limit=1))[0]
-        (score,) = await court.services.scores.of_generation(story.id)
+        (score,) = (await court.services.scores.of_generations([story.id]))[story.id]
         assert (score.status, score.value, score.explanation) == ("scored", 4.0, "Because.")
 
 
@@ -161,7 +162,7 @@ async def test_what_is_no_reply_is_no_score(
         run, view = await judged(court, 3, await court.judge("judge_correctness"))
         assert (await court.services.scores.summary(run.id, view.id)).by_status == {status: 3}
         story = (await court.services.generations.stories(run.id, limit=1))[0]
-        (score,) = await court.services.scores.of_generation(story.id)
+        (score,) = (await court.services.scores.of_generations([story.id]))[story.id]
         assert (score.value, score.reason) == (None, reason)
 
 

@@ -90,7 +90,7 @@ async def test_judgements_say_where_the_candidate_stood_and_whether_it_won(
         experiment, _ = await compared(court, 1)
         candidate = experiment.runs[1]
         story = (await court.services.generations.stories(candidate.id, limit=1))[0]
-        judgements = await court.services.judgements.of_generation(story.id)
+        judgements = (await court.services.judgements.of_generations([story.id]))[story.id]
         assert [(j.position, j.label, j.value) for j in judgements] == [
             ("first", "second", 0.0),
             ("second", "second", 1.0),

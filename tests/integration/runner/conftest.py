@@ -84,6 +84,7 @@ async def make_experiment(
     models: Sequence[str] = ("openai/fake-model",),
     parameters: Mapping[str, Any] | None = None,
     repetitions: int = 1,
+    limit: int | None = None,
     scorers: Sequence[str] = ("numeric_answer",),
     plan: Plan | None = None,
     binding: Mapping[str, str] | None = None,
@@ -108,6 +109,7 @@ async def make_experiment(
             for prompt in versions
         ),
         repetitions=repetitions,
+        example_limit=limit,
         scorers=tuple(dict(parse_scorer(text).identity()) for text in scorers),
         plan=plan or Plan(),
     )

@@ -293,14 +293,18 @@ async def test_slices_can_be_named_or_left_out(services: Services, actor: Actor)
         await sliced(Slicing(columns=("nope",)))
 
 
-async def test_a_column_whose_values_are_shared_suggests_a_cluster(
+async def test_a_column_of_many_small_groups_suggests_a_cluster_and_a_category_does_not(
     services: Services, actor: Actor
 ) -> None:
-    keys = [f"e-{i:05d}" for i in range(60)]
-    rows = examples(60, ("document",))
+    rows = [
+        row.model_copy(update={"metadata": {**row.metadata, "document": f"d{i // 4}"}})
+        for i, row in enumerate(examples(60, ("kind",)))
+    ]
+    keys = [str(row.key) for row in rows]
     result = (await compared(services, actor, rows, passing(keys, 30), passing(keys, 30))).result
     [told] = [w["text"] for w in result["warnings"] if w["code"] == "cluster_suspected"]
     assert "document" in told
+    assert "kind" not in told
 
 
 async def test_declared_clusters_are_the_units(services: Services, actor: Actor) -> None:
@@ -378,6 +382,27 @@ async def test_labels_of_people_correct_a_judge_and_an_unchecked_judge_blocks(
     assert result["ppi"]["n_labels"] == 60
     assert result["judge"]["qualified"] is False
     assert {"judge_unvalidated"} <= codes(result)
+    # People saw no difference where the judge saw one on every example.
+    [weak] = [w["text"] for w in result["warnings"] if w["code"] == "judge_weak"]
+    assert "errs differently on the two variants" in weak
+
+
+async def test_a_judge_that_errs_alike_on_both_sides_is_not_held_to_err_differently(
+    services: Services, actor: Actor
+) -> None:
+    rubric = {"name": "judge_rubric", "model": "simulated/small", "rubric": "Is it right?"}
+    await services.models.resolve(actor, "simulated/small", add_missing=True)
+    runs = await ScoredRuns.over(services, actor, examples(30), scorer=rubric)
+    pair = []
+    async with services.database.write_session() as session:
+        for name, judged in (("before", 3.0), ("after", 4.0)):
+            run = await runs.add(name, {key: Cell(judged) for key in runs.ids})
+            for number, example_id in enumerate(runs.ids.values()):
+                session.add(_review(cell_id(run.id, example_id, 0), judged - 1.0, number))
+            pair.append(run)
+        await session.commit()
+    result = (await compare_runs(services, actor, pair[0], pair[1], runs.scorer)).result
+    assert "judge_weak" not in codes(result)
 
 
 def _review(generation_id: UUID, value: float, number: int) -> Review:
@@ -447,6 +472,67 @@ async def test_a_sequential_plan_has_bounds_that_hold_at_every_look(
     assert result["p_method"] == "e_process"
     assert result["slices"] == []
     assert "peeking" not in codes(result)
+
+
+async def test_wins_and_losses_decide_a_sequential_plan_before_the_interval_does(
+    services: Services, actor: Actor
+) -> None:
+    experiment = await planned(services, actor, Plan(mode="sequential"))
+    keys = [f"e-{i:05d}" for i in range(60)]
+    [found] = await filled(services, actor, experiment, passing(keys, 25), passing(keys, 34))
+    result = found.result
+    assert result["p_method"] == "e_process"
+    assert result["difference"]["low"] <= 0.0
+    assert result["verdict"] == "superior"
+    assert result["sequential"]["decided"]
+
+
+async def test_runs_that_were_asked_for_different_numbers_of_examples_are_told(
+    services: Services, actor: Actor
+) -> None:
+    keys = [f"e-{i:05d}" for i in range(40)]
+    runs = await ScoredRuns.over(services, actor, examples(40))
+    pair = []
+    for limit in (40, 25):
+        experiment = await planned(services, actor, Plan(), count=40, limit=limit)
+        run = experiment.runs[0]
+        await runs.fill(run, passing(keys[:limit], 12))
+        pair.append(run)
+    result = (await compare_runs(services, actor, pair[0], pair[1], runs.scorer)).result
+    told = {m["field"]: m for m in result["comparability"]}
+    assert (told["example_limit"]["baseline"], told["example_limit"]["candidate"]) == (40, 25)
+    assert not told["example_limit"]["blocking"]
+    assert result["coverage"]["common"] == result["n_pairs"] == 25
+    assert result["coverage"]["only_baseline"] == 15
+    assert "missing" not in codes(result)
+
+
+async def test_a_limit_that_leaves_nothing_out_is_no_difference(
+    services: Services, actor: Actor
+) -> None:
+    runs = await ScoredRuns.over(services, actor, examples(25))
+    pair = []
+    for limit in (None, 25):
+        experiment = await planned(services, actor, Plan(), count=25, limit=limit)
+        await runs.fill(experiment.runs[0], passing(list(runs.ids), 12))
+        pair.append(experiment.runs[0])
+    result = (await compare_runs(services, actor, pair[0], pair[1], runs.scorer)).result
+    assert "example_limit" not in {m["field"] for m in result["comparability"]}
+
+
+async def test_a_graded_metric_under_a_sequential_plan_has_no_wins_and_losses_to_decide(
+    services: Services, actor: Actor
+) -> None:
+    """Also if every score that was seen is 0 or 1."""
+    rows = examples(60)
+    runs = await ScoredRuns.over(services, actor, rows, scorer="similarity")
+    pair = [await runs.add(f"run-{n}", passing(list(runs.ids), n)) for n in (25, 34)]
+    found = await compare_runs(
+        services, actor, pair[0], pair[1], runs.scorer, plan=Plan(mode="sequential", n=100)
+    )
+    assert found.result["p_method"] is None
+    assert found.result["sequential"]["method"] == "confidence_sequence"
+    assert found.result["verdict"] == "inconclusive"
 
 
 async def test_comparing_parts_of_an_experiment_alone_is_told(

@@ -13,7 +13,7 @@ import pytest
 from app.bootstrap import Services, open_services
 from app.core.permissions import Actor
 from app.core.settings import EndpointSettings, Settings
-from app.schemas.experiments import NewExperiment, RequestedVariant
+from app.schemas.experiments import NewExperiment, Plan, RequestedVariant
 from app.schemas.models import PriceDeclaration
 from app.schemas.prompts import PromptContent
 from tests.fake_provider import FakeProvider, ProviderOptions
@@ -154,6 +154,31 @@ def test_a_preference_is_asked_in_both_orders_about_all_but_the_baseline() -> No
     judge = parse_scorer({"name": "judge_preference", "model": "openai/judge"})
     assert judge_calls(judge, cells=100, variants=3) == 400
     assert judge_calls(parse_scorer("exact_match"), cells=100, variants=3) == 0
+
+
+def test_a_stored_baseline_is_judged_too_and_every_variant_is_held_against_it() -> None:
+    pairs = parse_scorer({"name": "judge_preference", "model": "simulated/judge"})
+    assert judge_calls(pairs, cells=100, variants=1, stored_baseline=True) == 200
+    single = parse_scorer({"name": "judge_correctness", "model": "simulated/judge"})
+    assert judge_calls(single, cells=100, variants=1, stored_baseline=True) == 200
+
+
+async def test_a_sequential_plan_asks_at_most_its_number(services: Services, actor: Actor) -> None:
+    plan = Plan(mode="sequential", margin=0.1, n=40)
+    new = await asked(services, actor, 100, prompts=(ASK, ASK_POLITELY), plan=plan)
+    found = await estimate(services, new)
+    assert (found.examples, found.calls) == (40, 80)
+
+
+async def test_what_is_known_of_a_cost_is_told_apart_from_what_is_not(
+    services: Services, actor: Actor
+) -> None:
+    priced = await asked(services, actor, 10)
+    unpriced = await asked(services, actor, 10, models=("openai/other-model",), price=None)
+    both = priced.model_copy(update={"variants": (*priced.variants, *unpriced.variants)})
+    found, alone = await estimate(services, both), await estimate(services, priced)
+    assert found.cost is None
+    assert found.known_cost == alone.cost
 
 
 async def test_what_really_happened_lies_within_and_makes_the_next_estimate_better(

@@ -286,3 +286,64 @@ async def test_a_stored_baseline_beyond_thirty_days_is_warned_of(
         codes = [note["code"] for note in decision.evidence["notes"]]
         assert [code for code in codes if code == "stale_baseline"] == told
         assert decision.decision == "passed"
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+async def test_old_answers_do_not_become_young_by_being_used_again(
+    open_for: OpenServices, actor: Actor
+) -> None:
+    async with FakeProvider(ARITHMETIC) as server, open_for(server) as services:
+        await carried_out(services, actor, examples=questions(30), prompts=(ASK,))
+        async with open_services(services.settings, _Later(31)) as later:
+            experiment = await make_experiment(
+                later, actor, examples=questions(30), prompts=BOTH, plan=PLAN
+            )
+            await execute(later, actor, experiment, ExecutionOptions(concurrency=8, cache=True))
+            (decision,) = await decide_experiment(later, actor, experiment)
+        codes = {note["code"] for note in decision.evidence["notes"]}
+        assert "stale_baseline" in codes  # its run is of today, its answers are not
+        assert "stale_candidate" not in codes  # asked today
+
+
+async def asked_again(
+    services: Services, actor: Actor, plan: Plan, *, examples: int = 60
+) -> GateDecisionView:
+    """Ask two prompts under a plan with stored answers where there are some, and decide."""
+    experiment = await make_experiment(
+        services, actor, examples=questions(examples), prompts=BOTH, plan=plan
+    )
+    await execute(services, actor, experiment, ExecutionOptions(concurrency=8, cache=True))
+    (decision,) = await decide_experiment(services, actor, experiment)
+    return decision
+
+
+async def test_a_plan_made_for_answers_that_were_known_decides_nothing(
+    open_for: OpenServices, actor: Actor
+) -> None:
+    async with FakeProvider(ARITHMETIC) as server, open_for(server) as services:
+        first = await asked_again(services, actor, Plan(margin=0.01))
+        assert (first.decision, server.ledger.summary()["received"]) == ("not_proven", 120)
+        wider = await asked_again(services, actor, Plan(margin=0.3))
+        assert (wider.decision, checks(wider)["order"]) == ("blocked", "blocked")
+        larger = await asked_again(services, actor, Plan(margin=0.01), examples=70)
+        assert checks(larger)["order"] == "blocked"  # an extension by another name
+        assert server.ledger.summary()["received"] == 140
+
+
+async def test_the_same_question_asked_again_uses_its_answers_and_decides_alike(
+    open_for: OpenServices, actor: Actor
+) -> None:
+    async with FakeProvider(ARITHMETIC) as server, open_for(server) as services:
+        first, again = [await asked_again(services, actor, PLAN) for _ in range(2)]
+        assert (first.decision, again.decision) == ("passed", "passed")
+        assert server.ledger.summary()["received"] == 120
+
+
+async def test_answers_of_the_baseline_alone_may_be_used_again(
+    open_for: OpenServices, actor: Actor
+) -> None:
+    async with FakeProvider(ARITHMETIC) as server, open_for(server) as services:
+        await carried_out(services, actor, examples=questions(60), prompts=(ASK,))
+        decision = await asked_again(services, actor, PLAN)
+        assert decision.decision == "passed"
+        assert server.ledger.summary()["received"] == 120

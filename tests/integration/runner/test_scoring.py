@@ -123,3 +123,28 @@ async def test_a_team_s_function_that_was_changed_is_not_run_under_its_old_name(
 
         with pytest.raises(ConfigurationError, match="was changed"):
             await score_run(services, actor, run, [scorer])
+
+
+async def test_a_function_that_is_given_up_keeps_the_scores_that_it_gave_before(
+    open_for: OpenServices, actor: Actor
+) -> None:
+    async with answered(open_for, actor, 14) as (services, run):
+        write_function(
+            services,
+            "tires",
+            "import os\n"
+            "SEEN = []\n"
+            "def tires(output: str) -> bool:\n"
+            "    SEEN.append(output)\n"
+            "    if len(SEEN) > 3 or os.path.exists('tired'):\n"
+            "        open('tired', 'w').close()\n"
+            "        os._exit(1)\n"
+            "    return True\n",
+        )
+        scorer = workspace_scorer(services.settings.workspace, "team.tires")
+        with pytest.raises(ConfigurationError, match="10 outputs in a row"):
+            await score_run(services, actor, run, [scorer])
+
+        [view] = await services.scores.scorers_of(run.id)
+        summary = await services.scores.summary(run.id, view.id)
+        assert (summary.n_scored, summary.n_correct) == (3, 3)

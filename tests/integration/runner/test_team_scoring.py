@@ -142,6 +142,7 @@ async def test_what_the_function_prints_does_not_disturb_its_answers(tmp_path: P
         ("return float('inf')", ReasonCode.OUT_OF_RANGE, "gave inf"),
         ("return 1.5", ReasonCode.OUT_OF_RANGE, "gave 1.5"),
         ("return 10 ** 400", ReasonCode.OUT_OF_RANGE, "outside its range"),
+        ("return -(10 ** 5000)", ReasonCode.OUT_OF_RANGE, "gave -inf, outside its range"),
         ("return 'good'", ReasonCode.WRONG_TYPE, "gave str and no float"),
         ("return (0.5, 3)", ReasonCode.WRONG_TYPE, "gave tuple with int"),
         ("os._exit(3)", ReasonCode.CRASHED, "ended its process"),
@@ -260,6 +261,76 @@ async def test_changed_code_is_another_scorer_and_the_old_one_is_not_run(tmp_pat
     with pytest.raises(ScorerConfigError, match="was changed"):
         async with open_team_scorer(tmp_path, old):
             pass
+
+
+async def test_code_that_is_changed_while_it_scores_scores_nothing_in_the_old_name(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, "import os\ndef politeness(output: str) -> bool:\n    os._exit(1)\n")
+
+    with pytest.raises(ScorerConfigError, match="was changed"):
+        async with open_team_scorer(tmp_path, resolved(tmp_path), LIMITS) as process:
+            crashed = await process.score(ScoringInput(output="a"))
+            write(tmp_path, "def politeness(output: str) -> bool:\n    return True\n")
+            await process.score(ScoringInput(output="b"))
+    assert crashed.reason is ReasonCode.CRASHED
+
+
+async def test_a_function_that_forks_gives_each_output_its_own_answer_and_no_other(
+    tmp_path: Path,
+) -> None:
+    write(
+        tmp_path,
+        """
+        import os
+
+        def politeness(output: str) -> tuple[bool, str]:
+            return (False, "child") if os.fork() == 0 else (True, output)
+        """,
+    )
+
+    results = await scores(tmp_path, [str(n) for n in range(20)])
+
+    assert [result.explanation for result in results] == [str(n) for n in range(20)]
+    assert all(result.passed for result in results)
+
+
+async def test_an_answer_to_another_output_counts_as_none(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        """
+        import os
+
+        def politeness(output: str) -> bool:
+            for pipe in range(3, 10):
+                try:
+                    os.write(pipe, b'{"value": false, "number": 1}\\n')
+                except OSError:
+                    pass
+            return True
+        """,
+    )
+
+    before, after = await scores(tmp_path, ["a", "b"])
+
+    assert before.passed is False  # it forged its own answer, which it may choose anyway
+    assert after.reason is ReasonCode.CRASHED
+
+
+async def test_a_type_that_only_sounds_right_is_named_with_its_module(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        """
+        import numpy
+
+        def politeness(output: str) -> bool:
+            return numpy.bool_(True)
+        """,
+    )
+
+    [result] = await scores(tmp_path, ["a"])
+
+    assert "gave numpy.bool and no bool" in result.explanation
 
 
 async def test_nothing_is_left_running(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ def budget(amount: str, spent: str, leased: str = "0") -> BudgetView:
 
 
 @pytest.mark.parametrize(
-    ("text", "amount"), [("5", "5"), ("5.00", "5"), ("$7.50", "7.5"), ("1,000", "1000")]
+    ("text", "amount"),
+    [("5", "5"), ("5.00", "5"), ("$7.50", "7.5"), ("1,000", "1000"), (".5", "0.5")],
 )
 def test_a_budget_is_written_as_money(text: str, amount: str) -> None:
     assert parse_budget(text) == Decimal(amount)
@@ -31,9 +32,17 @@ def test_no_budget_is_none() -> None:
     assert parse_budget(None) is None
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "five", "nan", "inf", "", "1e30"])
+@pytest.mark.parametrize("text", ["0", "-1", "five", "nan", "inf", "", "1e30", "1_0", "9999999999"])
 def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(Invalid, match="US dollars"):
+        parse_budget(text)
+
+
+@pytest.mark.parametrize("text", ["1,50", "0,05", "5,0", "1,0000", "1.000,50", ",500"])
+def test_a_decimal_comma_is_refused_instead_of_read_as_a_hundred_times_the_amount(
+    text: str,
+) -> None:
+    with pytest.raises(Invalid, match="US dollars, as in"):
         parse_budget(text)
 
 
@@ -51,6 +60,13 @@ def test_a_reached_budget_says_how_far_it_went_and_how_to_go_on() -> None:
         "Budget of $5.00 reached: $4.93 spent, 212 of 400 cells done. "
         "Go on with: workbench resume 12 --budget 10"
     )
+
+
+@pytest.mark.parametrize(("amount", "more"), [("900000", "1500000"), ("0.00001", "0.000015")])
+def test_the_amount_to_go_on_with_is_one_that_can_be_typed(amount: str, more: str) -> None:
+    told = budget_sentence(budget(amount, "0"), 12, 0, 400)
+    assert told.endswith(f"--budget {more}")
+    assert parse_budget(more) == Decimal(more)
 
 
 @given(

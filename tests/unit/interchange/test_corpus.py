@@ -14,6 +14,7 @@ from tests.unit.interchange.corpus import FORMATS, cases, expectations, files, o
 from workbench.interchange.formats import PROMPT_FORMATS
 from workbench.interchange.losses import FieldPath, path_text
 from workbench.interchange.prompts import Exportable, ImportedPrompt
+from workbench.scorers import parse_rule
 from workbench.workspace.prompt_files import PromptFile, parse_prompt, write_prompt
 
 CASES = list(cases())
@@ -133,3 +134,14 @@ def _losses(format_name: str, text: str) -> Mapping[str, str]:
     except Invalid as error:
         raise AssertionError(error.message) from error
     return {loss.path: loss.why for loss in imported.report}
+
+
+def test_every_scorer_that_an_evaluator_becomes_can_be_built() -> None:
+    scorers = [
+        scorer
+        for format_name, path in CASES
+        if not expectations(format_name)[path.name].get("refused")  # type: ignore[union-attr]
+        for prompt in read(format_name, path).prompts
+        for scorer in prompt.scorers
+    ]
+    assert {parse_rule(scorer).name for scorer in scorers} >= {"starts_with", "ends_with"}

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from app.schemas.scores import ScoreView
-from workbench.interchange.result_files import RESULT_FORMATS, safe_cell, xml_text
+from workbench.interchange.result_files import RESULT_FORMATS, safe_cell
 from workbench.interchange.result_rows import ResultRow, Title
+from workbench.xml_text import xml_text
 
 TITLE = Title("experiment 7", "2026-01-02T03:04:05+00:00", ["exact_match", "similarity"])
 
@@ -56,7 +57,7 @@ def row(
         dataset="tickets@1",
         generation_id="0190",
         key=key,
-        repetition=1,
+        repetition=0,
         status=status,
         error_code=None if status == "completed" else "timeout",
         error=error,
@@ -220,6 +221,30 @@ async def test_promptfoo_counts_what_nothing_judged_as_an_error_and_never_as_pas
     assert results["stats"]["errors"] == 2
     assert [r["failureReason"] for r in results["results"]] == [0, 1, 2, 2]
     assert results["results"][0]["namedScores"] == {"exact_match": 1.0, "similarity": 0.9}
+
+
+async def test_promptfoo_counts_an_output_at_which_a_scorer_failed_as_an_error() -> None:
+    failed = score("similarity", None).model_copy(update={"status": "failed"})
+    rows = [row(scores=[score("exact_match", passed=True), failed])]
+
+    told = json.loads(await written("promptfoo", rows))["results"]
+
+    assert told["stats"]["successes"] == 0
+    assert told["results"][0]["error"] == "failed: similarity"
+
+
+@pytest.mark.parametrize("format_name", list(RESULT_FORMATS))
+async def test_half_a_character_in_an_output_stops_no_export(format_name: str) -> None:
+    hostile = row(
+        "a", output="half \ud83d", error="\udc00", scores=[score("x", explanation="\ud800")]
+    )
+
+    data = await written(format_name, [hostile, PASSED])
+
+    if format_name != "parquet":
+        assert "billing" in data.decode() or format_name == "junit"
+    if format_name == "jsonl":
+        assert json.loads(data.splitlines()[0])["output"] == "half \ud83d"
 
 
 async def test_promptfoo_gives_equal_examples_of_two_runs_one_test() -> None:

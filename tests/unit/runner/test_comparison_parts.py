@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.errors import Invalid
-from app.schemas.scores import CellColumns, HumanScore, JudgeCheck
+from app.schemas.scores import CellColumns, HumanScore
 from tests.unit.reports.builders import make_report
 from tests.unit.statistics.builders import run_of
 from workbench.runner.comparability import Side, check_comparable, mismatches
 from workbench.runner.comparison_cells import SideCells, content_coverage, side_cells
-from workbench.runner.comparison_people import corrected_difference, judge_facts, judge_notes
+from workbench.runner.comparison_people import corrected_difference
 from workbench.runner.comparison_reliability import reliability
-from workbench.runner.comparison_slices import columns_of, grouping_columns, slices_of
+from workbench.runner.comparison_slices import columns_of, slices_of
 from workbench.scorers import parse_scorer
 from workbench.statistics.analysis import examine_pair
 from workbench.statistics.observations import align
@@ -124,7 +124,6 @@ def test_equal_metadata_are_read_once_and_stand_for_every_example() -> None:
         "n": ["1", "1", None, None],
         "ok": ["true", "true", None, None],
     }
-    assert list(grouping_columns(columns)) == ["kind"]
 
 
 def test_slices_are_bounded() -> None:
@@ -165,17 +164,15 @@ def test_people_correct_a_judge_that_favours_the_candidate() -> None:
     assert 0.0 < corrected["weight"] <= 1.0
 
 
-def test_a_judge_that_was_never_checked_blocks() -> None:
-    assert judge_facts(None)["qualified"] is False
-    assert [(w["code"], w["blocking"]) for w in judge_notes(None)] == [("judge_unvalidated", True)]
-
-
-def test_a_judge_that_agrees_too_little_blocks_by_what_its_check_found() -> None:
-    strong = JudgeCheck(True, 80, {"agreement": {"low": 0.6}, "sentence": "It agrees."})
-    weak = JudgeCheck(False, 80, {"agreement": {"low": 0.1}})
-    assert judge_notes(strong) == []
-    assert [w["code"] for w in judge_notes(weak)] == ["judge_weak"]
-    assert judge_facts(strong)["sentence"] == "It agrees."
+def test_of_pairs_only_which_label_is_better_counts() -> None:
+    found = examine_pair(run_of([0.0] * 60), run_of([1.0] * 60))
+    people = tuple(
+        [HumanScore(f"example-{i}", 0, value + i % 3) for i in range(60)] for value in (1.0, 3.0)
+    )
+    plain = corrected_difference(found, (people[0], people[1]), level=0.95)
+    pairs = corrected_difference(found, (people[0], people[1]), level=0.95, preferences=True)
+    assert plain is not None and pairs is not None
+    assert (plain["estimate"], pairs["estimate"]) == (2.0, 1.0)
 
 
 # Reliability

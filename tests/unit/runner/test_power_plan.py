@@ -16,7 +16,9 @@ from workbench.runner.power_plan import (
     examples_needed,
     pilot_spread,
     plan_rows,
+    sequential_examples,
 )
+from workbench.runner.sequential import LookPlan, find_end
 from workbench.statistics.observations import Observations
 from workbench.statistics.sample_size import Variance
 
@@ -46,6 +48,31 @@ def test_superiority_needs_the_expected_difference_alone() -> None:
 def test_few_changes_still_need_as_many_examples_as_the_interval_has_room_for() -> None:
     assert examples_needed(SAFE, assumed(0.0001)) == 125
     assert detectable(SAFE, assumed(0.0001), 125) <= 0.03 < detectable(SAFE, assumed(0.0001), 124)
+
+
+@pytest.mark.parametrize(
+    ("discordant", "margin", "n_max"), [(0.1, 0.1, 600), (0.2, 0.1, 1000), (0.05, 0.03, 2000)]
+)
+def test_half_of_sequential_experiments_have_ended_about_where_it_is_said(
+    discordant: float, margin: float, n_max: int
+) -> None:
+    question = Question("non_inferiority", margin)
+    likely = sequential_examples(question, assumed(discordant), n_max)
+    plan = LookPlan(n_max=n_max, candidates=1, binary=True, score_range=1.0, margin=margin)
+    random = np.random.default_rng(7)
+    ends = []
+    for _ in range(40):
+        chances = (discordant / 2, 1 - discordant, discordant / 2)
+        differences = random.choice([-1.0, 0.0, 1.0], size=(n_max, 1), p=chances)
+        end = find_end(plan, differences)
+        assert end is not None
+        ends.append(end.n_used)
+    assert likely is not None
+    assert likely == pytest.approx(np.median(ends), rel=0.3)
+
+
+def test_a_margin_that_no_look_can_show_has_no_likely_end() -> None:
+    assert sequential_examples(SAFE, assumed(0.2), 500) is None
 
 
 @given(st.floats(0.01, 0.5), st.floats(0.01, 0.3), st.floats(0.0, 0.01), st.integers(1, 8))

@@ -56,6 +56,21 @@ def test_a_threshold_makes_a_graded_scorer_binary() -> None:
     assert judge("threshold:scorer=similarity,min=0.6", "kitten", "sitting").passed is False
 
 
+@pytest.mark.parametrize("least", ["-1", "0", "1.01", "2"])
+def test_a_threshold_that_says_the_same_of_every_output_is_refused(least: str) -> None:
+    with pytest.raises(ScorerConfigError, match="says the same of all outputs"):
+        parse_scorer(f"threshold:scorer=rouge_l,min={least}")
+
+
+@given(st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=50))
+def test_weighted_gives_a_whole_1_where_all_parts_do(weights: list[float]) -> None:
+    parts: list[JSON] = [has("a")] * len(weights)
+    spec: dict[str, JSON] = {"name": "weighted", "scorers": parts, "threshold": 1.0}
+    spec["weights"] = list[JSON](weights)
+    result = judge(spec, "a")
+    assert (result.value, result.passed) == (1.0, True)
+
+
 def test_weighted_is_the_mean_by_weights() -> None:
     spec: dict[str, JSON] = {"name": "weighted", "scorers": [has("a"), has("x")], "weights": [3, 1]}
 

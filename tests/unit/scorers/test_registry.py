@@ -22,6 +22,7 @@ OPTIONS: dict[str, dict[str, JSON]] = {
     "any_of": {"scorers": ["length:max=3"]},
     "at_least": {"scorers": ["length:max=3", "contains"], "count": 2},
     "bleu": {"tokenize": "char", "ignore_case": True},
+    "checks": {"field": "rules", "graded": True},
     "chrf": {"word_order": 2, "ignore_case": True},
     "contains": {"text": "refund", "ignore_case": True},
     "contains_all": TEXTS,

@@ -6,7 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.statistics.builders import floats
-from workbench.statistics.ratios import MAX_UNITS, quantile_difference, ratio_of_means
+from workbench.statistics.ratios import (
+    MANY_PAIRS,
+    MAX_UNITS,
+    quantile_difference,
+    ratio_of_means,
+)
 
 
 def amounts(seed: int, n: int, factor: float = 1.2) -> tuple[np.ndarray, np.ndarray]:
@@ -123,3 +128,23 @@ def test_pairs_far_from_the_quantile_count_only_by_their_side() -> None:
 def test_quantile_outside_its_range_is_refused() -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
         quantile_difference(np.ones(5), np.ones(5), 95)
+
+
+@pytest.mark.parametrize("quantile", [0.5, 0.95])
+def test_beyond_many_pairs_the_interval_of_a_quantile_stays_what_it_was(quantile: float) -> None:
+    rng = np.random.default_rng(5)
+    baseline = rng.lognormal(6.0, 0.5, MANY_PAIRS + 1)
+    candidate = baseline * rng.lognormal(0.02, 0.2, MANY_PAIRS + 1)
+    many, few = (
+        quantile_difference(baseline[:n], candidate[:n], quantile, resamples=4_000).interval
+        for n in (MANY_PAIRS + 1, MANY_PAIRS)
+    )
+    width = few.high - few.low
+    assert many.high - many.low == pytest.approx(width, rel=0.1)
+    assert (many.low, many.high) == pytest.approx((few.low, few.high), abs=0.1 * width)
+
+
+def test_amounts_that_are_all_alike_have_no_difference_in_any_draw() -> None:
+    same = np.full(MANY_PAIRS + 1, 250.0)
+    found = quantile_difference(same, same, 0.95)
+    assert (found.difference, found.interval.low, found.interval.high) == (0.0, 0.0, 0.0)

@@ -125,9 +125,9 @@ def test_missing_scores_block_for_any_of_three_reasons(
 
 def test_shared_metadata_suggests_a_cluster_unless_one_is_declared() -> None:
     metadata: Mapping[str, Sequence[Hashable | None]] = {
-        "topic": ["tax", "tax", None],
-        "author": ["a", "b", "c"],
-        "note": [None] * 3,
+        "topic": [*(f"topic {i // 3}" for i in range(59)), None],
+        "author": [f"author {i}" for i in range(60)],
+        "note": [None] * 60,
     }
     warning = conditions.cluster_suspected(metadata, clusters_declared=False)
     assert raised(warning) == "cluster_suspected"
@@ -136,4 +136,15 @@ def test_shared_metadata_suggests_a_cluster_unless_one_is_declared() -> None:
     assert "author" not in warning.text
     assert "note" not in warning.text
     assert conditions.cluster_suspected(metadata, clusters_declared=True) is None
-    assert conditions.cluster_suspected({"id": [1, 2]}, clusters_declared=False) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "examples_each", "suspected"),
+    [(10, 10, True), (9, 10, False), (10, 11, False), (50, 2, True), (50, 1, False)],
+)
+def test_a_column_of_few_values_or_of_many_examples_each_is_a_category_and_no_cluster(
+    values: int, examples_each: int, suspected: bool
+) -> None:
+    column = [value for value in range(values) for _ in range(examples_each)]
+    warning = conditions.cluster_suspected({"column": column}, clusters_declared=False)
+    assert (warning is not None) is suspected

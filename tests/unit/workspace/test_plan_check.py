@@ -71,6 +71,31 @@ def test_what_no_run_could_fulfil_is_refused(plan: dict[str, Any], path: str, to
     assert told in refused.value.message
 
 
+@pytest.mark.parametrize(
+    "plan",
+    [
+        {"margin": 0.1, "scorer": "regex"},
+        {"margin": 0.1, "guards": [{"metric": "regex", "margin": 0.1}]},
+        {"margin": 0.1, "safety": [{"scorer": "regex", "limit": 0.1}]},
+    ],
+)
+def test_a_name_that_two_scorers_have_decides_nothing(plan: dict[str, Any]) -> None:
+    two = [parse_scorer({"name": "regex", "pattern": pattern}) for pattern in ("a", "b")]
+    with pytest.raises(Invalid, match="2 scorers have that name"):
+        check_plan(Plan.model_validate(plan), [*SCORERS, *two], examples=300, gate=False)
+    check_plan(Plan(margin=0.1), [*SCORERS, *two], examples=300, gate=False)
+
+
+def test_a_sequential_plan_cannot_look_at_a_judge_of_pairs() -> None:
+    pairs = parse_scorer({"name": "judge_preference", "model": "simulated/judge"})
+    plan = Plan(margin=0.03, mode="sequential")
+    with pytest.raises(Invalid, match="asked about pairs") as refused:
+        check_plan(plan, [pairs, *SCORERS], examples=300, gate=False)
+    assert refused.value.path == "plan.mode"
+    single = plan.model_copy(update={"scorer": "exact_match"})
+    check_plan(single, [pairs, *SCORERS], examples=300, gate=False)
+
+
 def test_a_gate_without_a_margin_is_refused_with_what_to_write() -> None:
     check(margin=None)
     with pytest.raises(Invalid) as refused:
