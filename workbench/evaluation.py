@@ -38,7 +38,7 @@ from app.core.settings import load_settings
 from app.core.templating import compile_template
 from app.schemas.datasets import DatasetVersionView
 from app.schemas.experiments import ExperimentView, NewExperiment, Plan, RunView
-from app.schemas.names import parse_reference
+from app.schemas.names import check_run_name, parse_reference
 from app.schemas.prompts import MessageTemplate, PromptContent, Variable
 from app.services.experiments import UnfinishedExperiment
 from workbench.opening import open_record, run_apart
@@ -84,7 +84,6 @@ _FORMS: Final[Mapping[str, ReportForm]] = {
 }
 _APP_CONCURRENCY: Final = 8
 _APP_PLAN: Final = frozenset({"scorer", "margin"})  # the rest is of experiments and their gates
-_LONGEST_NAME: Final = 200
 
 
 class RunStopped(WorkbenchError):
@@ -357,20 +356,9 @@ def _apps(app: Application | Mapping[str, Application] | None) -> Mapping[str, A
 
 def _check_app_name(name: object) -> None:
     """Refuse a name by which no command could find the run."""
-    if not isinstance(name, str) or not name.strip() or visible(" ".join(name.split())) != name:
-        raise ConfigurationError(
-            f"{name!r} is no name for an application: write a line of text that can be seen.",
-            path="app",
-        )
-    if len(name) > _LONGEST_NAME:
-        raise ConfigurationError(
-            f"An application's name has at most {_LONGEST_NAME} characters.", path="app"
-        )
-    if name == "latest" or name.isdecimal():
-        raise ConfigurationError(
-            f"An application cannot be called {name}: commands would take it for an experiment.",
-            path="app",
-        )
+    if not isinstance(name, str):
+        raise ConfigurationError(f"{name!r} is no name for an application.", path="app")
+    check_run_name(name)
 
 
 def _check_kind(asked: _Asked) -> None:

@@ -10,12 +10,13 @@ from pydantic import StringConstraints
 
 from app.core.errors import Invalid
 
-__all__ = ["Name", "Reference", "parse_reference"]
+__all__ = ["Name", "Reference", "check_run_name", "parse_reference"]
 
 # A team of at most 99 characters and a name of at most 100: 200 in all, as the columns hold.
 NAME_PATTERN = r"^([a-z0-9][a-z0-9._-]{0,98}/)?[a-z0-9][a-z0-9._-]{0,99}$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 _NAME = re.compile(NAME_PATTERN)
+_LONGEST_RUN_NAME = 200  # characters; what a table can show
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,27 @@ class Reference:
         if self.number is not None:
             return f"{self.name}@{self.number}"
         return self.name if self.hash_prefix is None else f"{self.name}@{self.hash_prefix}"
+
+
+def check_run_name(name: str) -> None:
+    """Raise `Invalid` for a name by which nobody could find a run.
+
+    It is one line of characters that can be seen, at most 200 of them, and neither `latest` nor
+    a number alone, which commands take for an experiment.
+    """
+    if not name.strip() or name != name.strip() or not name.isprintable():
+        raise Invalid(
+            f"{name[:_LONGEST_RUN_NAME]!r} is no name for a run: write one line of text that can "
+            "be seen.",
+            path="name",
+        )
+    if len(name) > _LONGEST_RUN_NAME:
+        raise Invalid(f"A run's name has at most {_LONGEST_RUN_NAME} characters.", path="name")
+    if name == "latest" or name.isdecimal():
+        raise Invalid(
+            f"A run cannot be called {name}: commands would take it for an experiment.",
+            path="name",
+        )
 
 
 def parse_reference(text: str, *, noun: str) -> Reference:

@@ -111,6 +111,8 @@ class MessageTemplate(_Strict):
     @field_validator("content")
     @classmethod
     def _is_a_template(cls, content: str) -> str:
+        if "\0" in content:
+            raise PydanticCustomError("nul", "there is a NUL character in it, which no model reads")
         try:
             compile_template(content)
         except TemplateSyntaxError as error:

@@ -221,9 +221,7 @@ class DatasetService:
         async with self._database.read_session() as session:
             return await DatasetRepository(session).change_counts(before, after)
 
-    async def content_hashes(
-        self, version_id: UUID, *, limit: int | None = None
-    ) -> dict[str, str]:
+    async def content_hashes(self, version_id: UUID, *, limit: int | None = None) -> dict[str, str]:
         """Return what identifies each example's content, by key; with `limit` of the first."""
         async with self._database.read_session() as session:
             return await DatasetRepository(session).content_hashes(version_id, limit=limit)

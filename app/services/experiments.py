@@ -32,6 +32,7 @@ from app.schemas.experiments import (
     SequentialOutcome,
 )
 from app.schemas.generations import ImportedOutput, Outcome, Provenance
+from app.schemas.names import check_run_name
 from app.services import audit
 from app.services.variants import VariantService
 
@@ -213,9 +214,11 @@ class ExperimentService:
     ) -> RunView:
         """Make a run of outputs that were made elsewhere, all in one transaction.
 
-        `Conflict` if the name is taken. Examples without an output stay without outcome.
+        `Conflict` if the name is taken, `Invalid` if it is no name for a run. Examples without
+        an output stay without outcome.
         """
         require(actor, Permission.EXPERIMENT_RUN)
+        check_run_name(name)
         run_id, now = new_id(), self._clock.now()
         async with self._database.write_session() as session:
             experiments, generations = (

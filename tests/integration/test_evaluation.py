@@ -255,7 +255,7 @@ async def test_an_exception_is_a_failed_cell_with_its_sentence_and_no_score(fold
     assert set(failed["numeric_answer status"]) == {"failed"}
     assert "ValueError: no luck  ? today" in set(failed["error"])
     assert "The application returned None and no output." in " ".join(failed["error"])
-    assert sorted(cells["repetition"].unique()) == [1, 2]
+    assert sorted(cells["repetition"].unique()) == [0, 1]
     assert failed["output"].isna().all()
 
 

@@ -26,6 +26,7 @@ from app.core.errors import WorkbenchError
 from app.core.permissions import Actor, local_actor
 from app.core.settings import load_settings
 from app.database import DatabaseError
+from workbench.reports.visible import visible
 from workbench.workspace.marker import find_workspace
 from workbench.workspace.schema import prepare_schema
 
@@ -176,9 +177,10 @@ def _tell(error: Exception) -> ExitCode | None:
 
 
 def _print_error(sentence: str, hint: str | None) -> None:
-    err().print(f"[bold red]Error:[/] {_escape(sentence)}")
+    # A sentence may repeat what somebody wrote, a file's or a model's name for instance.
+    err().print(f"[bold red]Error:[/] {_escape(visible(sentence))}")
     if hint:
-        err().print(f"[dim]{_escape(hint)}[/]")
+        err().print(f"[dim]{_escape(visible(hint))}[/]")
 
 
 def _run_loop(main: Coroutine[Any, Any, int | None]) -> int | None:

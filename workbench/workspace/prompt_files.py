@@ -184,6 +184,8 @@ class _Source:
                 found = self.problem(where, "this must be true or false.")
             case "template":
                 found = self.problem_in_text(where, context["line"], first["msg"])
+            case "nul":
+                found = self.problem(where, problem)
             case "undeclared":
                 where = ("messages", context["message"], "content")
                 line = _line_of_placeholder(self._value(where), context["variable"])

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.core.errors import Invalid
 from app.models.prompts import Prompt
-from app.schemas.names import Name, parse_reference
+from app.schemas.names import Name, check_run_name, parse_reference
 
 _LENGTH = 200
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
@@ -47,3 +47,17 @@ def test_the_two_readings_agree_and_no_name_is_too_long(text: str) -> None:
     else:
         with pytest.raises(Invalid):
             parse_reference(text, noun="prompt")
+
+
+@pytest.mark.parametrize("name", ["recorded", "2/triage@1+openai/x", "Überlauf 2", "12a"])
+def test_a_run_may_have_any_name_that_can_be_seen_on_one_line(name: str) -> None:
+    check_run_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "  ", " a", "a\nb", "a\tb", "a\x1b[31m", "a\u202eb", "a\0b", "latest", "12", "x" * 201],
+)
+def test_a_name_by_which_nobody_would_find_the_run_is_refused(name: str) -> None:
+    with pytest.raises(Invalid):
+        check_run_name(name)
