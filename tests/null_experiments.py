@@ -12,7 +12,7 @@ import numpy as np
 from app.bootstrap import Services
 from app.core.permissions import Actor
 from tests.scored_runs import Cell, ScoredRuns, examples
-from workbench.runner.comparing import compare_runs
+from workbench.runner.comparison.comparing import compare_runs
 
 __all__ = ["false_alarm_share"]
 

@@ -48,11 +48,11 @@ from workbench.reports.numbers import count_text
 from workbench.reports.visible import visible
 from workbench.reports.write import ReportForm, check_report_path, write_reports, write_text
 from workbench.results import examples_frame
-from workbench.runner.application import AppAnswer, Application, run_application
 from workbench.runner.carrying_out import CarriedOut, Ending, conclude, generate
-from workbench.runner.comparing import compare_pairs
-from workbench.runner.execute import ExecutionOptions
-from workbench.runner.lock import experiment_lock
+from workbench.runner.comparison.comparing import compare_pairs
+from workbench.runner.generation.application import AppAnswer, Application, run_application
+from workbench.runner.generation.execute import ExecutionOptions
+from workbench.runner.generation.lock import experiment_lock
 from workbench.runner.scoring import score_run
 from workbench.scorers import AnyScorer, ScorerConfig
 from workbench.scorers.judges import JudgePreference

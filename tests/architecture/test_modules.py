@@ -27,10 +27,10 @@ _MAY_BE_IMPORTED_LATE = (
     "workbench.cli.gate",  # numpy and scipy
     "workbench.evaluation",  # all of the tools
     "workbench.runner.estimate",  # every scorer
-    "workbench.runner.following",  # numpy and scipy
-    "workbench.runner.judging",  # every scorer
+    "workbench.runner.generation.following",  # numpy and scipy
+    "workbench.runner.judging.answers",  # every scorer
     "workbench.runner.pipeline",  # likewise
-    "workbench.runner.preload",  # multiprocessing
+    "workbench.runner.generation.preload",  # multiprocessing
 )
 
 

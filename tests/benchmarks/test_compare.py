@@ -33,7 +33,7 @@ from pathlib import Path
 from app.bootstrap import open_services
 from app.core.permissions import local_actor
 from app.core.settings import Settings
-from workbench.runner.comparing import compare_runs
+from workbench.runner.comparison.comparing import compare_runs
 
 async def main(url):
     seconds, cpu = [], []

@@ -21,7 +21,7 @@ from app.schemas.generations import ImportedOutput
 from app.services.builtin_prompts import register_builtin_prompts
 from tests.integration.runner.conftest import ASK, ASK_POLITELY, make_experiment, questions
 from workbench import results
-from workbench.runner.execute import ExecutionOptions, execute
+from workbench.runner.generation.execute import ExecutionOptions, execute
 from workbench.runner.pipeline import compare_all, score_all
 from workbench.runner.scoring import score_run
 from workbench.scorers import parse_scorer

@@ -18,7 +18,7 @@ from app.schemas.scores import ScorerView
 from workbench.cli.context import Workspace, command, err, open_workspace, out, print_json
 from workbench.reports.markdown import comparison_markdown
 from workbench.reports.text import comparison_text, experiment_text
-from workbench.runner.comparing import Slicing, compare_pairs
+from workbench.runner.comparison.comparing import Slicing, compare_pairs
 from workbench.runner.pipeline import compared_pairs, experiment_scorers
 from workbench.runner.scoring import score_run
 from workbench.scorers.judges import JudgePreference

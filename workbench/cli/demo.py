@@ -19,7 +19,7 @@ from workbench.cli.outcome import print_outcome
 from workbench.cli.progress import ProgressMode
 from workbench.reports.write import write_page
 from workbench.runner.carrying_out import CarriedOut
-from workbench.runner.execute import ExecutionOptions
+from workbench.runner.generation.execute import ExecutionOptions
 from workbench.workspace.dataset_files import import_file
 from workbench.workspace.experiment_files import read_experiment_file
 from workbench.workspace.experiments import resolve_experiment

@@ -17,9 +17,9 @@ from workbench.cli.context import ExitCode, Workspace, err
 from workbench.cli.progress import Before, ProgressMode, show_progress
 from workbench.cli.spending import budget_sentence, settle_spending
 from workbench.runner.carrying_out import CarriedOut, Ending, conclude, generate
-from workbench.runner.execute import ExecutionOptions
-from workbench.runner.executor import ExecutionReport, FatalError, Progress, Work
-from workbench.runner.lock import experiment_lock
+from workbench.runner.generation.execute import ExecutionOptions
+from workbench.runner.generation.executor import ExecutionReport, FatalError, Progress, Work
+from workbench.runner.generation.lock import experiment_lock
 
 __all__ = ["carry_out", "exit_code"]
 

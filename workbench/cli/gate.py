@@ -34,7 +34,7 @@ from workbench.reports.gate_text import gate_text
 from workbench.reports.gate_words import decision_word, short_evidence
 from workbench.reports.junit import junit_xml
 from workbench.runner.gating import decide_experiment
-from workbench.runner.judging import JudgeStopped
+from workbench.runner.judging.answers import JudgeStopped
 from workbench.workspace.plan_check import check_gate
 
 __all__ = ["app", "decide", "gate_exit_code", "print_decisions", "write_decisions"]

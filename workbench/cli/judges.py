@@ -32,9 +32,9 @@ from workbench.cli.tables import plain_table, print_with_whole_names
 from workbench.reports.numbers import money
 from workbench.reports.qualifications import decision_text, qualification_text
 from workbench.reports.visible import visible
-from workbench.runner.judging import JudgeStopped
-from workbench.runner.qualifying import qualify_judge
-from workbench.runner.standing import JudgeStanding, judge_standing, short_hash
+from workbench.runner.judging.answers import JudgeStopped
+from workbench.runner.judging.qualifying import qualify_judge
+from workbench.runner.judging.standing import JudgeStanding, judge_standing, short_hash
 from workbench.scorers import parse_scorer
 from workbench.scorers.judges import JUDGES, AnyJudge, Judge
 from workbench.workspace.experiments import resolve_scorer

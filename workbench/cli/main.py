@@ -99,7 +99,7 @@ class _Lazy(TyperCommand):
     def make_context(self, info_name: Any, args: Any, parent: Any = None, **extra: Any) -> Any:
         if any(str(argument).startswith("--processes") for argument in args):
             # Imported here: next to no command needs it. It gets ready while this one loads.
-            from workbench.runner.preload import prepare_processes
+            from workbench.runner.generation.preload import prepare_processes
 
             prepare_processes()
         return self.load().make_context(info_name, args, parent, **extra)

@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from workbench.reports.numbers import money
-from workbench.runner.executor import Progress
+from workbench.runner.generation.executor import Progress
 
 __all__ = ["Before", "ProgressMode", "duration", "show_progress"]
 

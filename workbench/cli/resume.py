@@ -28,7 +28,7 @@ from workbench.cli.run_options import (
     parse_concurrency,
 )
 from workbench.cli.spending import BudgetOption, parse_budget, set_budget
-from workbench.runner.execute import ExecutionOptions
+from workbench.runner.generation.execute import ExecutionOptions
 from workbench.workspace.plan_check import check_gate
 
 __all__ = ["ERROR_CLASSES", "app", "read_targets"]

@@ -62,8 +62,8 @@ from workbench.cli.spending import (
     parse_budget,
     set_budget,
 )
-from workbench.runner.execute import ExecutionOptions
-from workbench.runner.extending import extend
+from workbench.runner.generation.execute import ExecutionOptions
+from workbench.runner.generation.extending import extend
 from workbench.workspace.dataset_files import import_file
 from workbench.workspace.experiment_files import ExperimentFile, read_experiment_file
 from workbench.workspace.experiments import resolve_experiment

@@ -1,8 +1,8 @@
 """The main flow: generate what is open, score it and, once nothing is left, compare.
 
 The command line and Python do the same here and only tell it differently. Whoever carries out
-an experiment holds its lock (`workbench.runner.lock`) from the first step to the last. Every
-step reads what the one before it stored, so that an interrupted flow is simply begun again.
+an experiment holds its lock (`workbench.runner.generation.lock`) from the first step to the last.
+Every step reads what the one before it stored, so that an interrupted flow is simply begun again.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from app.llm.budget import BudgetReached
 from app.schemas.budgets import BudgetView
 from app.schemas.experiments import ExperimentView
 from app.schemas.generations import RunTotals
-from workbench.runner.execute import (
+from workbench.runner.generation.execute import (
     AUTO_CONCURRENCY,
     ExecutionOptions,
     execute,
     progress_detail,
     run_work,
 )
-from workbench.runner.executor import ExecutionReport, Progress, Work
-from workbench.runner.processes import ProcessGroup
+from workbench.runner.generation.executor import ExecutionReport, Progress, Work
+from workbench.runner.generation.processes import ProcessGroup
 
 __all__ = ["CarriedOut", "Ending", "conclude", "generate"]
 
@@ -138,7 +138,7 @@ async def conclude(
 async def _evaluate(services: Services, actor: Actor, done: CarriedOut) -> CarriedOut:
     """Score and compare, as far as there is something to compare and money for judges."""
     # Imported here: scoring and comparing need libraries that would delay the first request.
-    from workbench.runner.judging import JudgeStopped
+    from workbench.runner.judging.answers import JudgeStopped
     from workbench.runner.pipeline import compare_all, score_all
 
     try:

@@ -37,9 +37,9 @@ from app.schemas.experiments import NewExperiment, RequestedVariant, RunView
 from app.schemas.generations import Provenance
 from app.schemas.models import ModelVersionView
 from app.services.rendering import PromptRenderer
-from workbench.runner.plans import RunPlan, model_target
-from workbench.runner.remaining import Cell
-from workbench.runner.reuse import Reuse
+from workbench.runner.generation.plans import RunPlan, model_target
+from workbench.runner.generation.remaining import Cell
+from workbench.runner.generation.reuse import Reuse
 from workbench.scorers import AnyScorer, parse_scorer
 from workbench.scorers.judges import Judge, JudgePreference
 

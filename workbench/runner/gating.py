@@ -40,8 +40,8 @@ from workbench.gates import (
     decide_gate,
     effect_of,
 )
-from workbench.runner.comparing import compare_runs
-from workbench.runner.order import keys_in_use
+from workbench.runner.comparison.comparing import compare_runs
+from workbench.runner.generation.order import keys_in_use
 from workbench.runner.pipeline import compared_pairs, experiment_scorers
 from workbench.runner.scoring import score_run
 from workbench.scored_cells import clusters

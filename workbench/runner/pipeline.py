@@ -13,7 +13,7 @@ from typing import Any
 from app.bootstrap import Services
 from app.core.permissions import Actor
 from app.schemas.experiments import ExperimentView, RunView
-from workbench.runner.comparing import Comparison, compare_pairs
+from workbench.runner.comparison.comparing import Comparison, compare_pairs
 from workbench.runner.scoring import score_run
 from workbench.scorers import AnyScorer, parse_scorer
 from workbench.scorers.judges import JudgePreference

@@ -22,7 +22,7 @@ from typing import Literal
 import numpy as np
 
 from app.core.errors import Invalid
-from workbench.runner.sequential import places_of_looks
+from workbench.runner.generation.sequential import places_of_looks
 from workbench.statistics.interval import normal_critical
 from workbench.statistics.observations import Observations, align, paired_examples
 from workbench.statistics.repetitions import split_variance

@@ -17,7 +17,7 @@ from app.core.permissions import Actor
 from app.llm.budget import BudgetStore
 from app.schemas.experiments import RunView
 from app.schemas.scores import NewScore, ScorableGeneration, ScorerView
-from workbench.runner.judging import judge_run
+from workbench.runner.judging.answers import judge_run
 from workbench.runner.team_scoring import open_team_scorer
 from workbench.scorers import AnyScorer, Scorer, ScoreResult, ScoringInput, run_scorer
 from workbench.scorers.judges import Judge

@@ -23,9 +23,9 @@ from workbench.cli.main import app
 from workbench.reports.gather import gather_report
 from workbench.reports.gather_examples import MAX_EXAMPLES
 from workbench.reports.html import experiment_page
-from workbench.runner.execute import ExecutionOptions, execute
+from workbench.runner.generation.execute import ExecutionOptions, execute
+from workbench.runner.generation.remaining import Shard
 from workbench.runner.pipeline import compare_all, score_all
-from workbench.runner.remaining import Shard
 
 Run = Callable[..., str]
 

@@ -20,7 +20,7 @@ from tests.integration.runner.conftest import (
     open_for,
     questions,
 )
-from workbench.runner.execute import ExecutionOptions, execute
+from workbench.runner.generation.execute import ExecutionOptions, execute
 from workbench.runner.pipeline import compare_all, score_all
 
 __all__ = ["open_for"]

@@ -20,7 +20,7 @@ from app.schemas.prompts import PromptContent
 from app.services.builtin_prompts import register_builtin_prompts
 from tests.fake_provider import FakeProvider, ProviderOptions
 from tests.integration.runner.conftest import ASK, make_experiment, questions
-from workbench.runner.execute import ExecutionOptions, execute
+from workbench.runner.generation.execute import ExecutionOptions, execute
 from workbench.scorers import AnyScorer
 from workbench.workspace.experiments import resolve_scorer
 

@@ -19,8 +19,8 @@ from app.schemas.scores import ScorerView
 from tests.fake_provider import FaultScript, ProviderOptions
 from tests.integration.judges.conftest import JUDGE, Court, OpenCourt
 from tests.integration.runner.conftest import ASK, ASK_POLITELY
-from workbench.runner.comparing import compare_runs
-from workbench.runner.judging import JudgeStopped, judge_items
+from workbench.runner.comparison.comparing import compare_runs
+from workbench.runner.judging.answers import JudgeStopped, judge_items
 from workbench.runner.scoring import score_run
 from workbench.scorers import ScoringInput, parse_scorer
 from workbench.scorers.judges import JudgeCorrectness

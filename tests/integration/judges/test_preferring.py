@@ -11,8 +11,8 @@ from app.schemas.prompts import PromptContent
 from tests.fake_provider import FaultScript, ProviderOptions
 from tests.integration.judges.conftest import Court, OpenCourt
 from tests.integration.runner.conftest import ASK, ASK_POLITELY
-from workbench.runner.comparing import compare_runs
-from workbench.runner.preferring import judge_pair_items
+from workbench.runner.comparison.comparing import compare_runs
+from workbench.runner.judging.pairs import judge_pair_items
 from workbench.scorers import ScoringInput
 from workbench.statistics.preferences import Choice
 

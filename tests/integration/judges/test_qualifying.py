@@ -21,9 +21,9 @@ from app.schemas.reviews import NewReview
 from tests.fake_provider import ProviderOptions
 from tests.fake_provider.hashing import unit_interval
 from tests.integration.judges.conftest import JUDGE, Court, OpenCourt
-from workbench.runner.judging import JudgeStopped
-from workbench.runner.qualifying import qualify_judge
-from workbench.runner.standing import judge_standing
+from workbench.runner.judging.answers import JudgeStopped
+from workbench.runner.judging.qualifying import qualify_judge
+from workbench.runner.judging.standing import judge_standing
 
 ONE_DATABASE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 GOOD = ProviderOptions(answer="judge-noisy", right_share=0.99)

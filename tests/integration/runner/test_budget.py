@@ -21,9 +21,9 @@ from app.schemas.models import PriceDeclaration
 from app.services.audit import first_broken_entry
 from tests.fake_provider import FakeProvider, FaultScript, ProviderOptions
 from tests.integration.runner.conftest import ASK, OpenServices, make_experiment
-from workbench.runner.execute import ExecutionOptions, execute
-from workbench.runner.executor import ExecutionReport
-from workbench.runner.processes import ProcessGroup
+from workbench.runner.generation.execute import ExecutionOptions, execute
+from workbench.runner.generation.executor import ExecutionReport
+from workbench.runner.generation.processes import ProcessGroup
 
 # Every question has 40 characters and every answer 16, so a call costs 10 and 4 tokens; its
 # worst case is some 150 bytes of request and 16 tokens of answer.

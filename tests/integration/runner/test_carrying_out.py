@@ -15,8 +15,8 @@ from tests.integration.runner.conftest import (
 )
 from tests.integration.runner.test_budget import COST, priced
 from workbench.runner.carrying_out import Ending, conclude, generate
-from workbench.runner.execute import ExecutionOptions
-from workbench.runner.executor import Work
+from workbench.runner.generation.execute import ExecutionOptions
+from workbench.runner.generation.executor import Work
 
 ONE_DATABASE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 OPTIONS = ExecutionOptions(concurrency=8)

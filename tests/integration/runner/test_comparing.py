@@ -24,7 +24,7 @@ from app.schemas.datasets import ExampleInput
 from app.schemas.experiments import ExperimentView, Plan
 from tests.integration.runner.conftest import ASK, ASK_POLITELY, make_experiment
 from tests.scored_runs import Cell, ScoredRuns, examples
-from workbench.runner.comparing import Comparison, Slicing, compare_pairs, compare_runs
+from workbench.runner.comparison.comparing import Comparison, Slicing, compare_pairs, compare_runs
 from workbench.runner.pipeline import compare_all
 from workbench.scorers import parse_scorer
 from workbench.statistics.paired_binary import tango_interval

@@ -19,7 +19,7 @@ from app.schemas.prompts import PromptContent
 from tests.fake_provider import FakeProvider, ProviderOptions
 from tests.integration.runner.conftest import ASK, ASK_POLITELY, OpenServices, questions
 from workbench.runner.estimate import SAMPLE, estimate, judge_calls
-from workbench.runner.execute import ExecutionOptions, execute
+from workbench.runner.generation.execute import ExecutionOptions, execute
 from workbench.scorers import parse_scorer
 
 

@@ -17,7 +17,7 @@ from tests.integration.runner.conftest import (
     make_experiment,
     questions,
 )
-from workbench.runner.execute import ExecutionOptions, execute
+from workbench.runner.generation.execute import ExecutionOptions, execute
 from workbench.runner.pipeline import compare_all, score_all
 
 

@@ -31,8 +31,8 @@ from tests.integration.runner.conftest import (
     questions,
 )
 from workbench.gates import SignOff
-from workbench.runner.execute import ExecutionOptions, execute
 from workbench.runner.gating import decide_experiment
+from workbench.runner.generation.execute import ExecutionOptions, execute
 
 ARITHMETIC = ProviderOptions(answer="arithmetic")
 PLAN = Plan(margin=0.1)

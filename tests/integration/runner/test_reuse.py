@@ -21,8 +21,8 @@ from tests.integration.runner.conftest import (
     make_experiment,
     questions,
 )
-from workbench.runner.execute import ExecutionOptions, execute
-from workbench.runner.extending import extend
+from workbench.runner.generation.execute import ExecutionOptions, execute
+from workbench.runner.generation.extending import extend
 
 ARITHMETIC = ProviderOptions(answer="arithmetic")
 FRESH = ExecutionOptions(concurrency=4)

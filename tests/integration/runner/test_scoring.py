@@ -15,7 +15,7 @@ from app.core.permissions import Actor
 from app.schemas.experiments import RunView
 from tests.fake_provider import FakeProvider, ProviderOptions
 from tests.integration.runner.conftest import OpenServices, make_experiment, questions
-from workbench.runner.execute import ExecutionOptions, execute
+from workbench.runner.generation.execute import ExecutionOptions, execute
 from workbench.runner.scoring import score_run
 from workbench.scorers import Scorer, ScorerConfig, ScoreResult, ScoringInput, parse_rule
 from workbench.team_scorers import workspace_scorer

@@ -25,11 +25,11 @@ from tests.integration.runner.conftest import (
     make_experiment,
     questions,
 )
-from workbench.runner.execute import ExecutionOptions, execute, may_stop_early
-from workbench.runner.executor import ExecutionReport, Executor, Progress
-from workbench.runner.following import run_sequentially
-from workbench.runner.order import example_order, keys_in_use
-from workbench.runner.processes import ProcessGroup
+from workbench.runner.generation.execute import ExecutionOptions, execute, may_stop_early
+from workbench.runner.generation.executor import ExecutionReport, Executor, Progress
+from workbench.runner.generation.following import run_sequentially
+from workbench.runner.generation.order import example_order, keys_in_use
+from workbench.runner.generation.processes import ProcessGroup
 
 SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 RIGHT = ProviderOptions(answer="arithmetic", latency_ms=10)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import ConfigurationError
-from workbench.runner.fence_secret import fence_secret
+from workbench.runner.judging.fence_secret import fence_secret
 
 
 def test_it_is_made_once_and_readable_by_its_owner_only(tmp_path: Path) -> None:

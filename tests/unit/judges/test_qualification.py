@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.runner.qualification import (
+from workbench.runner.judging.qualification import (
     Labelled,
     Material,
     Trial,

@@ -11,11 +11,11 @@ from app.core.errors import Invalid
 from app.schemas.scores import CellColumns, HumanScore
 from tests.unit.reports.builders import make_report
 from tests.unit.statistics.builders import run_of
-from workbench.runner.comparability import Side, check_comparable, mismatches
-from workbench.runner.comparison_cells import SideCells, content_coverage, side_cells
-from workbench.runner.comparison_people import corrected_difference
-from workbench.runner.comparison_reliability import reliability
-from workbench.runner.comparison_slices import columns_of, slices_of
+from workbench.runner.comparison.cells import SideCells, content_coverage, side_cells
+from workbench.runner.comparison.comparability import Side, check_comparable, mismatches
+from workbench.runner.comparison.people import corrected_difference
+from workbench.runner.comparison.reliability import reliability
+from workbench.runner.comparison.slices import columns_of, slices_of
 from workbench.scorers import parse_scorer
 from workbench.statistics.analysis import examine_pair
 from workbench.statistics.observations import align

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.errors import Invalid
+from workbench.runner.generation.sequential import LookPlan, find_end
 from workbench.runner.power_plan import (
     Question,
     Spread,
@@ -18,7 +19,6 @@ from workbench.runner.power_plan import (
     plan_rows,
     sequential_examples,
 )
-from workbench.runner.sequential import LookPlan, find_end
 from workbench.statistics.observations import Observations
 from workbench.statistics.sample_size import Variance
 

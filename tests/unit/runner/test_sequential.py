@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.runner.remaining import seeded_order
-from workbench.runner.sequential import LookPlan, find_end, places_of_looks
+from workbench.runner.generation.remaining import seeded_order
+from workbench.runner.generation.sequential import LookPlan, find_end, places_of_looks
 from workbench.statistics.arrays import FloatArray
 from workbench.statistics.interval import normal_critical
 from workbench.statistics.verdict import Verdict

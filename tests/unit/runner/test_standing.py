@@ -12,8 +12,8 @@ from app.core.hashing import content_hash
 from app.core.ids import new_id
 from app.schemas.qualifications import QualificationView
 from app.schemas.scores import ScorerView
-from workbench.runner.comparison_people import judge_notes
-from workbench.runner.standing import JudgeStanding, standing_of
+from workbench.runner.comparison.people import judge_notes
+from workbench.runner.judging.standing import JudgeStanding, standing_of
 
 NOW = datetime(2026, 3, 14, tzinfo=UTC)
 CONFIG: dict[str, Any] = {

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.core.hashing import JSON
 from tests.unit.scorers.judging import judge
-from workbench.runner.comparison_slices import columns_of
+from workbench.runner.comparison.slices import columns_of
 from workbench.scorers import (
     ReasonCode,
     ScorerConfigError,

@@ -23,10 +23,10 @@ from app.bootstrap import open_services
 from app.core.permissions import Actor
 from app.core.settings import Settings
 from app.schemas.experiments import ExperimentView
-from workbench.runner.execute import ExecutionOptions, execute
-from workbench.runner.executor import ExecutionReport, Executor, Progress
-from workbench.runner.preload import prepare_processes
-from workbench.runner.remaining import Shard
+from workbench.runner.generation.execute import ExecutionOptions, execute
+from workbench.runner.generation.executor import ExecutionReport, Executor, Progress
+from workbench.runner.generation.preload import prepare_processes
+from workbench.runner.generation.remaining import Shard
 
 __all__ = ["ProcessGroup"]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from app.schemas.experiments import RunView
 from app.schemas.scores import ScorerView
-from workbench.runner.comparison_cells import Coverage, SideCells
+from workbench.runner.comparison.cells import Coverage, SideCells
 from workbench.statistics.amounts import compare_aligned_amounts
 from workbench.statistics.analysis import Analysis, Examined, SideSummary
 from workbench.statistics.interval import Interval

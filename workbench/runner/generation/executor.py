@@ -50,9 +50,9 @@ from app.schemas.generations import (
     Provenance,
     StoredAnswer,
 )
-from workbench.runner.group_commit import GroupCommit, Store
-from workbench.runner.probation import Probation, is_fatal
-from workbench.runner.remaining import Cell
+from workbench.runner.generation.group_commit import GroupCommit, Store
+from workbench.runner.generation.probation import Probation, is_fatal
+from workbench.runner.generation.remaining import Cell
 
 __all__ = ["CallPlan", "Cells", "ExecutionReport", "Executor", "FatalError", "Progress", "Work"]
 

@@ -18,13 +18,13 @@ from app.core.permissions import Actor
 from app.llm.budget import BudgetStore
 from app.schemas.experiments import ExperimentView
 from app.schemas.generations import AttemptOutcome, Outcome
-from workbench.runner.cells import CellSource
-from workbench.runner.executor import ExecutionReport, Executor, Progress, Work
-from workbench.runner.order import example_order
-from workbench.runner.plans import build_plans
-from workbench.runner.probation import MAX_FIRST_CALLS
-from workbench.runner.remaining import Shard
-from workbench.runner.reuse import open_reuse
+from workbench.runner.generation.cells import CellSource
+from workbench.runner.generation.executor import ExecutionReport, Executor, Progress, Work
+from workbench.runner.generation.order import example_order
+from workbench.runner.generation.plans import build_plans
+from workbench.runner.generation.probation import MAX_FIRST_CALLS
+from workbench.runner.generation.remaining import Shard
+from workbench.runner.generation.reuse import open_reuse
 
 __all__ = [
     "AUTO_CONCURRENCY",
@@ -132,7 +132,7 @@ async def run_work(
     if not may_stop_early(experiment):
         return await work.run()
     # Imported here: looking needs libraries that would delay the first request.
-    from workbench.runner.following import run_sequentially
+    from workbench.runner.generation.following import run_sequentially
 
     return await run_sequentially(services, actor, experiment, work)
 

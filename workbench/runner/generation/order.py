@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from app.bootstrap import Services
 from app.schemas.experiments import ExperimentView
-from workbench.runner.remaining import seeded_order
+from workbench.runner.generation.remaining import seeded_order
 
 __all__ = ["example_order", "keys_in_use"]
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from app.schemas.scores import HumanScore
-from workbench.runner.standing import JudgeStanding
+from workbench.runner.judging.standing import JudgeStanding
 from workbench.statistics import warnings as conditions
 from workbench.statistics.agreement import differential_error_p
 from workbench.statistics.analysis import Examined

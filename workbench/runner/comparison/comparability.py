@@ -19,7 +19,7 @@ from app.core.hashing import JSON
 from app.schemas.datasets import DatasetVersionView
 from app.schemas.experiments import ExperimentView, RunView
 from app.schemas.variants import VariantView
-from workbench.runner.comparison_cells import SideCells
+from workbench.runner.comparison.cells import SideCells
 from workbench.statistics.policy import DEFAULT_POLICY, Policy
 
 __all__ = ["Mismatch", "Side", "check_comparable", "mismatches"]

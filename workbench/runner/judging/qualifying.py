@@ -23,9 +23,9 @@ from app.schemas.experiments import RunView
 from app.schemas.qualifications import NewQualification
 from app.schemas.reviews import LabelledAnswer
 from app.schemas.scores import ScorerView
-from workbench.runner.judging import judge_items, judged_input
-from workbench.runner.preferring import PairVerdict, judge_pair_items
-from workbench.runner.qualification import (
+from workbench.runner.judging.answers import judge_items, judged_input
+from workbench.runner.judging.pairs import PairVerdict, judge_pair_items
+from workbench.runner.judging.qualification import (
     Labelled,
     Material,
     Trial,

@@ -17,7 +17,7 @@ from app.schemas.generations import Provenance
 from app.schemas.models import ModelVersionView
 from app.schemas.names import Reference
 from app.services.rendering import PromptRenderer
-from workbench.runner.remaining import Cell
+from workbench.runner.generation.remaining import Cell
 
 __all__ = ["RunPlan", "build_plans", "model_target"]
 

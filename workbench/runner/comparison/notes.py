@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from app.schemas.experiments import ExperimentView, Plan
-from workbench.runner.comparability import Mismatch, Side
-from workbench.runner.comparison_cells import SideCells
-from workbench.runner.comparison_slices import Columns
+from workbench.runner.comparison.cells import SideCells
+from workbench.runner.comparison.comparability import Mismatch, Side
+from workbench.runner.comparison.slices import Columns
 from workbench.statistics import warnings as conditions
 from workbench.statistics.observations import Aligned
 from workbench.statistics.warnings import AnalysisWarning

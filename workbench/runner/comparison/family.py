@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from workbench.runner.comparability import Side
+from workbench.runner.comparison.comparability import Side
 from workbench.statistics import warnings as conditions
 from workbench.statistics.analysis import Analysis
 from workbench.statistics.observations import Observations

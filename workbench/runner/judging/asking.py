@@ -32,12 +32,12 @@ from app.schemas.generations import AttemptOutcome, Outcome, Provenance
 from app.schemas.judgements import JudgeAnswer, PairPosition
 from app.schemas.names import Reference
 from app.services.rendering import PromptRenderer
-from workbench.runner.execute import AUTO_CONCURRENCY
-from workbench.runner.executor import Executor, FatalError
-from workbench.runner.fence_secret import fence_secret
-from workbench.runner.plans import model_target
-from workbench.runner.probation import MAX_FIRST_CALLS
-from workbench.runner.remaining import Cell
+from workbench.runner.generation.execute import AUTO_CONCURRENCY
+from workbench.runner.generation.executor import Executor, FatalError
+from workbench.runner.generation.plans import model_target
+from workbench.runner.generation.probation import MAX_FIRST_CALLS
+from workbench.runner.generation.remaining import Cell
+from workbench.runner.judging.fence_secret import fence_secret
 from workbench.scorers import ScoreResult
 from workbench.scorers.judges import (
     Answer,

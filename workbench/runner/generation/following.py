@@ -26,12 +26,12 @@ from app.schemas.datasets import ExampleMember
 from app.schemas.experiments import ExperimentView, RunView, SequentialOutcome, SequentialVerdict
 from app.schemas.generations import CellValue
 from app.schemas.scores import ScorerView
-from workbench.runner.executor import ExecutionReport, Work
-from workbench.runner.judging import JudgeStopped
-from workbench.runner.order import example_order
+from workbench.runner.generation.executor import ExecutionReport, Work
+from workbench.runner.generation.order import example_order
+from workbench.runner.generation.sequential import End, LookPlan, find_end, places_of_looks
+from workbench.runner.judging.answers import JudgeStopped
 from workbench.runner.pipeline import compared_pairs, experiment_scorers
 from workbench.runner.scoring import score_run
-from workbench.runner.sequential import End, LookPlan, find_end, places_of_looks
 from workbench.scorers import AnyScorer
 from workbench.scorers.judges import JudgePreference
 from workbench.statistics.arrays import FloatArray

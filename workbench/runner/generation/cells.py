@@ -15,8 +15,8 @@ from app.schemas.datasets import ExampleView
 from app.schemas.experiments import ExperimentView
 from app.services.datasets import DatasetService
 from app.services.generations import GenerationService
-from workbench.runner.remaining import Cell, Shard, open_cells, wanted_cells
-from workbench.runner.reuse import Reuse
+from workbench.runner.generation.remaining import Cell, Shard, open_cells, wanted_cells
+from workbench.runner.generation.reuse import Reuse
 
 __all__ = ["CellSource"]
 

@@ -21,7 +21,7 @@ from app.schemas.experiments import RunView
 from app.schemas.generations import AttemptOutcome
 from app.schemas.judgements import JudgeAnswer, NewJudgement
 from app.schemas.scores import NewScore, ScorerView
-from workbench.runner.asking import (
+from workbench.runner.judging.asking import (
     Asked,
     JudgeStopped,
     Pages,

@@ -28,7 +28,8 @@ from app.schemas.experiments import RunView
 from app.schemas.generations import AttemptOutcome
 from app.schemas.judgements import JudgeablePair, NewJudgement, PairPosition
 from app.schemas.scores import CellColumns, ScorerView
-from workbench.runner.asking import (
+from workbench.runner.judging.answers import judged_input, new_judgement
+from workbench.runner.judging.asking import (
     Asked,
     Pages,
     Panel,
@@ -38,7 +39,6 @@ from workbench.runner.asking import (
     ask,
     open_panel,
 )
-from workbench.runner.judging import judged_input, new_judgement
 from workbench.scorers import ScoreResult, ScoreStatus, ScoringInput
 from workbench.scorers.judges import AnyJudge, JudgePreference, NotJudgeable, Opinion
 from workbench.statistics import warnings as conditions

@@ -10,7 +10,7 @@ from multiprocessing import forkserver
 
 __all__ = ["prepare_processes"]
 
-_PRELOADED = ("workbench.runner.processes", "app.llm.openai_provider", "uvloop")
+_PRELOADED = ("workbench.runner.generation.processes", "app.llm.openai_provider", "uvloop")
 
 
 def prepare_processes() -> None:

@@ -21,8 +21,8 @@ from app.schemas.experiments import ExperimentView
 from app.schemas.generations import StoredAnswer
 from app.services.experiments import ExperimentService
 from app.services.generations import GenerationService
-from workbench.runner.plans import RunPlan
-from workbench.runner.remaining import Cell
+from workbench.runner.generation.plans import RunPlan
+from workbench.runner.generation.remaining import Cell
 
 __all__ = ["Reuse", "open_reuse"]
 

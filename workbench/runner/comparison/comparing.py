@@ -19,23 +19,23 @@ from app.llm.budget import BudgetStore
 from app.schemas.comparisons import NewComparison
 from app.schemas.experiments import ExperimentView, Plan, RunView, check_margin
 from app.schemas.scores import HumanScore, ScorerView
-from workbench.runner.comparability import Side, check_comparable, mismatches
-from workbench.runner.comparison_cells import (
+from workbench.runner.comparison.cells import (
     Coverage,
     SideCells,
     content_coverage,
     input_hash,
     side_cells,
 )
-from workbench.runner.comparison_family import Member, add_family
-from workbench.runner.comparison_notes import Asked, notes
-from workbench.runner.comparison_people import corrected_difference, error_notes, judge_notes
-from workbench.runner.comparison_reliability import reliability
-from workbench.runner.comparison_result import Comparison, comparison_result
-from workbench.runner.comparison_slices import Columns, columns_of, slices_of
-from workbench.runner.order import keys_in_use
-from workbench.runner.preferring import Preferred, family_notes, prefer
-from workbench.runner.standing import JudgeStanding, judge_standing
+from workbench.runner.comparison.comparability import Side, check_comparable, mismatches
+from workbench.runner.comparison.family import Member, add_family
+from workbench.runner.comparison.notes import Asked, notes
+from workbench.runner.comparison.people import corrected_difference, error_notes, judge_notes
+from workbench.runner.comparison.reliability import reliability
+from workbench.runner.comparison.result import Comparison, comparison_result
+from workbench.runner.comparison.slices import Columns, columns_of, slices_of
+from workbench.runner.generation.order import keys_in_use
+from workbench.runner.judging.pairs import Preferred, family_notes, prefer
+from workbench.runner.judging.standing import JudgeStanding, judge_standing
 from workbench.scorers import AnyScorer, parse_scorer
 from workbench.scorers.judges import Judge, JudgePreference
 from workbench.statistics.analysis import Examined, analyse_pair, examine_pair

@@ -1,0 +1,1 @@
+"""Compare two runs, or several candidates with one baseline, under a scorer."""

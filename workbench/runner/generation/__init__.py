@@ -1,0 +1,1 @@
+"""Generate: the cells that are open, asked with bounded concurrency."""

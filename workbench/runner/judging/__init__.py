@@ -1,0 +1,1 @@
+"""Ask judges: about single answers, about pairs, and whether people agree."""
