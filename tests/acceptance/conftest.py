@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -25,3 +26,16 @@ def environment(database_url: str, provider: FakeProviderProcess) -> Mapping[str
         "OPENAI_BASE_URL": provider.base_url,
         "OLLAMA_HOST": provider.ollama_url,
     }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole commands run on SQLite at every change and on PostgreSQL every night.
+
+    The services, the runner and the repositories below them run on both at every change; whole
+    commands on PostgreSQL took a third of the time that a change may take.
+    """
+    here = Path(__file__).parent
+    for item in items:
+        kind = getattr(item, "callspec", None)
+        if item.path.parent == here and kind and kind.params.get("database_kind") == "postgresql":
+            item.add_marker(pytest.mark.nightly)

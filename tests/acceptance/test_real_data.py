@@ -62,6 +62,7 @@ def test_numeric_answer_gives_the_published_marks_and_the_paired_counts(line: Co
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+@pytest.mark.nightly
 def test_every_single_mark_agrees_with_the_published_one(line: CommandLine) -> None:
     with (GSM8K / "example_model_solutions.jsonl").open() as file:
         published = {row["question"]: row for row in map(json.loads, file)}

@@ -64,12 +64,13 @@ def notes(
 def _facts(
     sides: tuple[Side, Side], cells: tuple[SideCells, SideCells], *, decided: bool
 ) -> Iterator[tuple[str, bool, str]]:
+    # Where answers come from blocks no gate: it makes the decision advisory, as an exception.
     if any(side.run.simulated for side in sides):
-        yield "simulated", True, "A simulated model answered, not a real one."
+        yield "simulated", False, "A simulated model answered, not a real one."
     for side, stored in zip(sides, cells, strict=True):
         name = side.run.name
         if side.run.origin == "imported":
-            yield "imported", True, f"{name} holds outputs that were made elsewhere."
+            yield "imported", False, f"{name} holds outputs that were made elsewhere."
         if stored.n_reopened:
             yield "retried", False, f"{stored.n_reopened} outcomes of {name} come from a retry."
         if side.experiment is not None and not decided:
