@@ -100,7 +100,10 @@ def dataset_versions(result: Mapping[str, Any]) -> list[str]:
 
 
 def coverage_text(result: Mapping[str, Any]) -> str:
-    """Say which examples both sides share; empty if the result does not know."""
+    """Say which examples both sides share, and how many of these could be paired.
+
+    Empty if the result does not know.
+    """
     coverage = result.get("coverage")
     if not coverage:
         return ""
@@ -114,9 +117,11 @@ def coverage_text(result: Mapping[str, Any]) -> str:
         left_out.append(f"{coverage['changed']:,} whose text changed")
     versions = " and ".join(dataset_versions(result))
     told = f"{count_text(common, 'example')} on both sides"
+    pairs = result.get("n_pairs", common)
+    scored = "" if pairs >= common else f"; {pairs:,} of them scored on both"
     if not left_out:
-        return f"all {told}"
-    return f"{told} ({versions}); left out: {', '.join(left_out)}"
+        return f"all {told}{scored}"
+    return f"{told} ({versions}){scored}; left out: {', '.join(left_out)}"
 
 
 def _comparability(result: Mapping[str, Any]) -> Facts:

@@ -43,6 +43,13 @@ def test_rows_that_were_left_out_are_counted_by_side() -> None:
     assert coverage_text({"coverage": whole}) == "all 190 examples on both sides"
 
 
+def test_examples_that_both_datasets_have_and_no_run_answered_are_not_told_as_covered() -> None:
+    whole = {**evidence()["coverage"], "only_baseline": 0, "only_candidate": 0, "changed": 0}
+    assert coverage_text({"coverage": whole, "n_pairs": 30}) == (
+        "all 190 examples on both sides; 30 of them scored on both"
+    )
+
+
 def test_every_kind_of_evidence_has_its_line() -> None:
     told = dict(evidence_facts(result(**evidence())))
     assert told["Differs in sampling"] == "en This blocks a gate."
