@@ -81,6 +81,7 @@ def test_a_server_that_is_not_there_stops_the_run_with_its_address(
     assert counts(line) == {}
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("refused", "remedy"),
     [
@@ -102,6 +103,7 @@ def test_a_strict_server_is_served_after_the_catalog_says_so(
         assert counts(line) == {"completed": 40}
 
 
+@pytest.mark.nightly
 def test_temperature_with_top_p_is_served_after_the_catalog_says_they_exclude_each_other(
     tmp_path: Path, sqlite_url: str
 ) -> None:
@@ -201,6 +203,7 @@ def test_a_cancelled_experiment_ends_in_the_process_that_works_on_it(
         assert line.json("experiments", "show", "1")["status"] == "cancelled"
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("processes", [1, 2])
 def test_ctrl_c_twice_ends_at_once_and_every_call_stays_on_the_ledger(
     processes: int, tmp_path: Path, sqlite_url: str
