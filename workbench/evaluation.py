@@ -24,6 +24,7 @@ import functools
 import html
 import json
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -36,17 +37,19 @@ from app.core.errors import ConfigurationError, Invalid, NotFound, WorkbenchErro
 from app.core.permissions import Actor, local_actor
 from app.core.settings import load_settings
 from app.core.templating import compile_template
+from app.llm.budget import in_memory_budget
 from app.schemas.datasets import DatasetVersionView
 from app.schemas.experiments import ExperimentView, NewExperiment, Plan, RunView
 from app.schemas.names import check_run_name, parse_reference
 from app.schemas.prompts import MessageTemplate, PromptContent, Variable
 from app.services.experiments import UnfinishedExperiment
 from workbench.opening import open_record, run_apart
+from workbench.reports.files import check_report_path, write_text
 from workbench.reports.markdown import comparison_markdown
 from workbench.reports.markdown_text import escaped
 from workbench.reports.numbers import count_text
 from workbench.reports.visible import visible
-from workbench.reports.write import ReportForm, check_report_path, write_reports, write_text
+from workbench.reports.write import ReportForm, write_reports
 from workbench.results import examples_frame
 from workbench.runner.carrying_out import CarriedOut, Ending, conclude, generate
 from workbench.runner.comparison.comparing import compare_pairs
@@ -234,7 +237,8 @@ async def evaluate(
       returns the output, or several by name. It may be asynchronous. An exception is a failed
       cell. Of the plan it has margin and scorer.
     - `baseline`: which of the prompts or applications, or the name of a stored run; the first.
-    - `budget`: US dollars that an experiment may cost at most.
+    - `budget`: US dollars that an experiment may cost at most; of an application, whose calls
+      are its own, what judges may cost.
     - `concurrency`: calls at once (default: what the provider bears; 8 for an application).
     - `cache` uses stored answers to equal requests again; `new` starts anew although the same
       question is unfinished; `resume` carries an application's last run on.
@@ -369,10 +373,6 @@ def _check_kind(asked: _Asked) -> None:
         )
     if not asked.apps and not (asked.prompts and asked.models):
         raise ConfigurationError("Say what to measure: prompts and models, or app.")
-    if asked.apps and asked.budget is not None:
-        raise ConfigurationError(
-            "A budget cannot bound an application: its calls are made by itself.", path="budget"
-        )
     if asked.apps:
         _check_of_apps(asked)
 
@@ -525,15 +525,25 @@ class _Work:
         """Score all runs and hold the others against the baseline under the primary scorer."""
         services, actor = self._services, self._actor
         alone = [s for s in scorers if not isinstance(s, JudgePreference)]
-        for run in {run.id: run for run in (baseline, *runs.values())}.values():
-            await score_run(services, actor, run, alone)
-        candidates = [run for run in runs.values() if run.id != baseline.id]
-        if not scorers or not candidates:
-            return []
-        primary = next((s for s in scorers if s.name == plan.scorer), scorers[0])
-        view = await services.scores.ensure_scorer(actor, primary.identity())
-        pairs = [(baseline, candidate) for candidate in candidates]
-        compared = await compare_pairs(services, actor, pairs, view, margin=plan.margin)
+        async with AsyncExitStack() as stack:
+            amount, budget = self._asked.budget, None
+            if amount is not None:
+                budget = await stack.enter_async_context(in_memory_budget(amount))
+            for run in {run.id: run for run in (baseline, *runs.values())}.values():
+                await score_run(services, actor, run, alone, budget=budget)
+            candidates = [run for run in runs.values() if run.id != baseline.id]
+            if not scorers or not candidates:
+                return []
+            primary = next((s for s in scorers if s.name == plan.scorer), scorers[0])
+            view = await services.scores.ensure_scorer(actor, primary.identity())
+            compared = await compare_pairs(
+                services,
+                actor,
+                [(baseline, candidate) for candidate in candidates],
+                view,
+                margin=plan.margin,
+                budget=budget,
+            )
         return [comparison.result for comparison in compared]
 
     async def _stored_baseline(self) -> RunView | None:

@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 from typing import Final, Protocol
@@ -43,6 +45,7 @@ __all__ = [
     "LeaseStore",
     "LeasedBudget",
     "charge_of_error",
+    "in_memory_budget",
     "slice_of",
 ]
 
@@ -336,6 +339,16 @@ class InMemoryLeases:
     def part(self) -> LeaseStore:
         """Return the store of another holder."""
         return _Part(self, len(self.leases))
+
+
+@asynccontextmanager
+async def in_memory_budget(amount: Decimal) -> AsyncIterator[LeasedBudget]:
+    """Yield a budget of this process alone, for work that belongs to no experiment."""
+    budget = LeasedBudget(InMemoryLeases(amount).part())
+    try:
+        yield budget
+    finally:
+        await budget.close()
 
 
 class _Part:

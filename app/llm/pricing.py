@@ -19,7 +19,6 @@ __all__ = [
     "cost_bound",
     "known_price",
     "output_token_bound",
-    "worst_case_cost",
 ]
 
 _MILLION: Final = Decimal(1_000_000)
@@ -81,12 +80,6 @@ def cost_bound(request: LLMRequest, price: Price | None) -> CostBound | None:
     return CostBound(
         (read / _MILLION).quantize(_QUANTUM), ((read + written) / _MILLION).quantize(_QUANTUM)
     )
-
-
-def worst_case_cost(request: LLMRequest, price: Price | None) -> Decimal | None:
-    """Return a cost that the call cannot exceed; None if there is no such bound (`cost_bound`)."""
-    bound = cost_bound(request, price)
-    return None if bound is None else bound.total
 
 
 def output_token_bound(request: LLMRequest) -> int | None:

@@ -114,6 +114,9 @@ class JudgementRepository:
                 candidate.run_id == candidate_run_id,
                 baseline.status == "completed",
                 candidate.status == "completed",
+                first.body.is_not(None),  # at a page of erased texts the caller would end
+                second.body.is_not(None),
+                body.body.is_not(None),
             )
             .order_by(Example.key, candidate.repetition)
             .limit(limit)
@@ -122,9 +125,7 @@ class JudgementRepository:
             statement = statement.where(tuple_(Example.key, candidate.repetition) > after)
         rows = (await self._session.execute(statement)).all()
         return [
-            JudgeablePair(*row[:4], *(decode_body(body or "null") for body in row[4:]))
-            for row in rows
-            if None not in row[4:]  # a text was erased
+            JudgeablePair(*row[:4], *(decode_body(str(body)) for body in row[4:])) for row in rows
         ]
 
     async def totals(self, run_ids: Sequence[UUID]) -> dict[UUID, JudgingTotals]:

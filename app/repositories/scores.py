@@ -107,7 +107,13 @@ class ScoreRepository:
             .join(Example, Example.id == Generation.example_id)
             .join(output, output.c.id == Generation.output_content_id)
             .join(example, example.c.id == Example.content_id)
-            .where(Generation.run_id == run_id, Generation.status == "completed", ~seen.exists())
+            .where(
+                Generation.run_id == run_id,
+                Generation.status == "completed",
+                output.c.body.is_not(None),  # at a page of erased texts the caller would end
+                example.c.body.is_not(None),
+                ~seen.exists(),
+            )
             .order_by(Generation.id)
             .limit(limit)
         )
@@ -127,11 +133,12 @@ class ScoreRepository:
                 reused=row[9] is not None,
             )
             for row in await self._session.execute(statement)
-            if row[2] is not None and row[3] is not None
         ]
 
     async def add(self, scorer_id: UUID, scores: Sequence[NewScore], now: datetime) -> None:
         """Insert a batch; a score that is there already stays."""
+        if not scores:
+            return
         contents: list[dict[str, Any]] = []
         rows = [_row(scorer_id, score, contents, now) for score in scores]
         if contents:

@@ -383,9 +383,17 @@ async def test_a_run_that_was_executed_here_cannot_be_added_to(folder: Path) -> 
         await evaluate(**DATA, app={before.runs[0]: _sum}, resume=True)
 
 
-async def test_a_budget_for_an_application_is_refused(folder: Path) -> None:
-    with pytest.raises(ConfigurationError, match="cannot bound an application"):
-        await evaluate(**DATA, app=_sum, budget=1)
+async def test_a_budget_of_an_application_bounds_what_judges_cost(folder: Path) -> None:
+    judge = "judge_rubric:model={},rubric=Is it a number?,scale=pass_fail"
+    free = await evaluate(
+        **DATA, app=_sum, limit=3, budget="0.01", scorers=[judge.format("simulated/large")]
+    )
+    assert free.status == "completed"
+
+    with pytest.raises(WorkbenchError, match="price"):  # nothing is asked that may cost anything
+        await evaluate(
+            **DATA, app=_sum, limit=3, budget=1, scorers=[judge.format("openai/unpriced-model")]
+        )
 
 
 @pytest.mark.parametrize("number", [-1, float("nan"), float("inf")])

@@ -368,6 +368,11 @@ def result(**changes: Any) -> dict[str, Any]:
 def test_people_s_labels_correct_a_judge_s_interval_when_there_are_enough() -> None:
     ppi = {"estimate": -0.1, "low": -0.2, "high": -0.05, "level": 0.95, "n_labels": 50}
     assert effect_of(result(ppi=ppi), judged=True).interval == Interval(-0.2, -0.05, 0.95)
+    corrected = effect_of(result(ppi=ppi, p_value=0.01, p_method="mcnemar_exact"), judged=True)
+    assert corrected.sentence == (
+        "Corrected by 50 labels of people the difference is −10.0 points (95% CI −20.0 to −5.0)."
+    )
+    assert corrected.exact_p is None
     few = effect_of(result(ppi={**ppi, "n_labels": 49}), judged=True)
     assert few.interval == Interval(-0.01, 0.01, 0.95)
 

@@ -28,7 +28,7 @@ from workbench.interchange.formats import PROMPT_FORMATS
 from workbench.interchange.prompts import Exportable
 from workbench.interchange.result_files import RESULT_FORMATS
 from workbench.interchange.writing import Written
-from workbench.reports.write import check_report_path
+from workbench.reports.files import check_report_path
 from workbench.workspace.drafts import write_new
 from workbench.workspace.prompts import PromptText, load_prompt
 

@@ -29,6 +29,7 @@ from workbench.cli.gate_options import (
 )
 from workbench.cli.tables import plain_table, print_with_whole_names
 from workbench.gates import GRAVEST_FIRST, SignOff
+from workbench.reports.files import write_text
 from workbench.reports.gate_markdown import gate_markdown
 from workbench.reports.gate_text import gate_text
 from workbench.reports.gate_words import decision_word, short_evidence
@@ -81,6 +82,12 @@ async def gate(
       workbench gate --show 3f9a20c1
     """
     output = gate_output(fail_on, markdown, junit)
+    if (list_ or show is not None) and (accept_loss is not None or fail_on != DEFAULT_FAIL_ON):
+        raise ConfigurationError(
+            "--list and --show decide nothing: leave --accept-loss and --fail-on out."
+        )
+    if list_ and (show is not None or markdown is not None or junit is not None):
+        raise ConfigurationError("--list only lists: leave --show, --markdown and --junit out.")
     async with open_workspace() as workspace:
         if list_:
             await _list(workspace, experiment, limit, format_)
@@ -90,8 +97,8 @@ async def gate(
         else:
             found = await workspace.services.experiments.get(experiment)
             decisions = await decide(workspace, found, accept_loss)
-        write_decisions(decisions, output)
         print_decisions(decisions, output.fail_on, format_)
+        write_decisions(decisions, output)
         return ExitCode.DONE if show is not None else gate_exit_code(decisions, output.fail_on)
 
 
@@ -131,9 +138,9 @@ def gate_exit_code(decisions: Sequence[GateDecisionView], fail_on: Collection[st
 def write_decisions(decisions: Sequence[GateDecisionView], output: GateOutput) -> None:
     """Write the files that were asked for."""
     if output.markdown is not None:
-        output.markdown.write_text(gate_markdown(decisions), encoding="utf-8")
+        write_text(output.markdown, gate_markdown(decisions))
     if output.junit is not None:
-        output.junit.write_text(junit_xml(decisions, output.fail_on), encoding="utf-8")
+        write_text(output.junit, junit_xml(decisions, output.fail_on))
 
 
 def print_decisions(

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from app.core.errors import ConfigurationError
+from workbench.reports.files import check_report_path
 
 __all__ = [
     "DEFAULT_FAIL_ON",
@@ -87,11 +88,13 @@ def output_of_gate(
 def gate_output(fail_on: str, markdown: Path | None, junit: Path | None) -> GateOutput:
     """Check what was asked for before anything is done.
 
-    Raises `ConfigurationError` for a word that is no decision and a folder that is not there.
+    Raises `ConfigurationError` for a word that is no decision and a file that cannot be written.
     """
     for path in (markdown, junit):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise ConfigurationError(f"{path}: the folder {path.parent} is not there.")
+        if path is not None:
+            check_report_path(path)
+    if markdown is not None and junit is not None and markdown.absolute() == junit.absolute():
+        raise ConfigurationError("--markdown and --junit name the same file.")
     return GateOutput(parse_fail_on(fail_on), markdown, junit)
 
 

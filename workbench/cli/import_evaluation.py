@@ -24,6 +24,7 @@ from workbench.interchange.foreign_json import MAX_BYTES
 from workbench.interchange.formats import decode
 from workbench.interchange.openai_evals import CLASSES, read_openai_evals
 from workbench.interchange.promptfoo import read_promptfoo
+from workbench.reports.visible import visible
 from workbench.workspace.drafts import NewPrompt, Placed, place_prompt, place_text, write_new
 from workbench.workspace.marker import find_workspace
 from workbench.workspace.prompt_files import PROMPTS_FOLDER, PromptFile, write_prompt
@@ -253,7 +254,8 @@ def _shown(path: Path) -> str:
 
 
 def _printable(text: str) -> str:
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", " ", text)
+    """Return a text on one line, with nothing in it that could steer a terminal."""
+    return " ".join(visible(text).split())
 
 
 def _print(found: ImportedEvaluation, written: _Written, *, dry_run: bool) -> None:

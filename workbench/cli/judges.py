@@ -6,7 +6,7 @@ import random
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from app.core.errors import ConfigurationError, Conflict, Invalid, NotFound
-from app.llm.budget import BudgetReached, InMemoryLeases, LeasedBudget
+from app.llm.budget import BudgetReached, LeasedBudget, in_memory_budget
 from app.schemas.experiments import RunView
 from app.schemas.qualifications import JudgeView
 from workbench.cli.context import (
@@ -28,6 +28,7 @@ from workbench.cli.context import (
     out,
     print_json,
 )
+from workbench.cli.spending import parse_budget
 from workbench.cli.tables import plain_table, print_with_whole_names
 from workbench.reports.numbers import money
 from workbench.reports.qualifications import decision_text, qualification_text
@@ -160,7 +161,7 @@ async def qualify(
 
       workbench judges qualify judge_preference:model=openai/gpt-4.1 --run A --run B
     """
-    amount = _amount(budget)
+    amount = parse_budget(budget)
     async with open_workspace() as workspace:
         runs = [await workspace.services.experiments.run(name) for name in run]
         resolved = await _judge(workspace, judge)
@@ -299,23 +300,8 @@ async def _spending(
     if amount is None and any(model.price is None for model in models):
         yield None
         return
-    store = LeasedBudget(InMemoryLeases(amount or _METER).part())
-    try:
-        yield store
-    finally:
-        await store.close()
-
-
-def _amount(text: str | None) -> Decimal | None:
-    if text is None:
-        return None
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if not amount.is_finite() or amount <= 0:
-        raise Invalid(f"--budget {text}: give dollars, such as 2.00.", path="budget")
-    return amount
+    async with in_memory_budget(amount or _METER) as budget:
+        yield budget
 
 
 def _standing(judge: JudgeView, standing: JudgeStanding) -> str | Text:

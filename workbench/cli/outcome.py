@@ -39,7 +39,6 @@ async def print_outcome_and_gate(
 
     decisions = await decide(workspace, done.experiment, None)
     code = gate_exit_code(decisions, gate.fail_on)
-    write_decisions(decisions, gate)
     if format_ == "json":
         gates = [decision.model_dump(mode="json") for decision in decisions]
         print_json({**await _json(workspace.services, done), "exit_code": code, "gates": gates})
@@ -47,6 +46,7 @@ async def print_outcome_and_gate(
         await print_outcome(workspace, done, format_)
         out().print()
         print_decisions(decisions, gate.fail_on, format_)
+    write_decisions(decisions, gate)
     return code
 
 

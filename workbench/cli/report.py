@@ -9,7 +9,8 @@ import typer
 
 from app.core.errors import ConfigurationError
 from workbench.cli.context import command, open_workspace, out
-from workbench.reports.write import ReportForm, check_report_path, write_reports
+from workbench.reports.files import check_report_path
+from workbench.reports.write import ReportForm, write_reports
 
 __all__ = ["app"]
 

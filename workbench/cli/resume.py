@@ -104,6 +104,12 @@ async def resume(
                 f"Experiment {found.number} was cancelled.", hint="Start anew: workbench run --new"
             )
         if decided is not None:  # before the money is spent
+            if found.extends_id is not None:
+                raise Conflict(
+                    f"Experiment {found.number} is an extension: its gate never passes, since its "
+                    "examples were added after a look.",
+                    hint="Leave --gate out, or ask the newer version in a new experiment.",
+                )
             check_gate(found.plan, found.spec["scorers"], examples=found.example_count)
         reopen = (classes or ("*",)) if retry_failed else ()
         runs, cells = _counted(len(found.runs), "run"), _counted(found.wanted, "cell")

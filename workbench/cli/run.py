@@ -67,7 +67,6 @@ from workbench.runner.generation.extending import extend
 from workbench.workspace.dataset_files import import_file
 from workbench.workspace.experiment_files import ExperimentFile, read_experiment_file
 from workbench.workspace.experiments import resolve_experiment
-from workbench.workspace.plan_check import check_gate
 
 __all__ = ["app"]
 
@@ -140,7 +139,7 @@ async def run(
     check_margin(margin)
     decided = output_of_gate(gate, fail_on, markdown, junit)
     if extend_ is not None:
-        _check_extension(spec, {**flags, "data": data, "margin": margin})
+        _check_extension(spec, {**flags, "data": data, "margin": margin}, gate=gate)
     options = ExecutionOptions(concurrency=parse_concurrency(concurrency), cache=cache)
     spending = Spending(
         parse_budget(budget), estimate, yes, options.concurrency, options.cache, format_
@@ -158,8 +157,6 @@ async def run(
         if extend_ is not None:
             extension = await extend(services, extend_, dataset)
             wanted, sentence = extension.new, extension.sentence
-            if decided is not None:  # before the money is spent
-                check_gate(wanted.plan, wanted.scorers, examples=wanted.dataset.example_count)
         else:
             asked = _asked(spec, flags, margin)
             spending = spending.or_budget(asked.budget)
@@ -205,8 +202,13 @@ def _check_data_flags(
         )
 
 
-def _check_extension(spec: Path | None, flags: Mapping[str, object]) -> None:
-    """Refuse what would make another question of the one that is carried on."""
+def _check_extension(spec: Path | None, flags: Mapping[str, object], *, gate: bool) -> None:
+    """Refuse what would make another question of the one that is carried on, and a gate."""
+    if gate:
+        raise ConfigurationError(
+            "The gate of an extension never passes: its examples were added after a look.",
+            hint="Leave --gate out, or ask the newer version in a new experiment.",
+        )
     unread = [name for name, value in flags.items() if name != "dataset" and value is not None]
     if spec is not None or unread:
         several = ("prompts", "models", "scorers", "parameters")  # given once each

@@ -103,7 +103,8 @@ def _size_check(plan: Plan, evidence: Evidence) -> Check:
         decision = Decision.BLOCKED
         sentence = (
             "The experiment carries an earlier one on over more examples, after that one was "
-            "looked at: a plan with a fixed number does not allow it. Declare mode: sequential."
+            "looked at: a plan with a fixed number does not allow it. Ask the newer version in a "
+            "new experiment, without --extend and --cache."
         )
     return Check("size", "", decision, asked, found, sentence)
 

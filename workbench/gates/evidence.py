@@ -162,11 +162,11 @@ def effect_of(
     sequential plan, because it may be looked at once only.
     """
     scorer, difference = result["scorer"], result["difference"]
-    sentence = str(result["sentence"])
+    sentence, corrected = str(result["sentence"]), False
     ppi, sequential = result.get("ppi"), result.get("sequential")
     if judged and not sequential and ppi and ppi["n_labels"] >= policy.min_judge_labels:
-        difference = ppi
-        sentence += f" Corrected by {ppi['n_labels']:,} labels of people."
+        difference, corrected = ppi, True
+        sentence = _corrected_sentence(ppi, points=points)
     judge = result.get("judge")
     return Effect(
         scorer=str(scorer["name"]),
@@ -175,7 +175,9 @@ def effect_of(
         n_clusters=result["n_clusters"],
         estimate=None if difference is None else float(difference["estimate"]),
         interval=_interval(difference),
-        exact_p=result["p_value"] if result["p_method"] == "mcnemar_exact" else None,
+        exact_p=result["p_value"]
+        if result["p_method"] == "mcnemar_exact" and not corrected
+        else None,
         looked=Verdict(result["verdict"]) if sequential else None,
         warnings=tuple(
             OpenWarning(w["code"], bool(w["blocking"]), w["text"]) for w in result["warnings"]
@@ -184,6 +186,16 @@ def effect_of(
         judge=JudgeStanding(bool(judge["qualified"]), judge["sentence"]) if judge else None,
         points=points,
     )
+
+
+def _corrected_sentence(ppi: Mapping[str, Any], *, points: bool) -> str:
+    """Say the difference that labels of people make of a judge's scores."""
+    factor, unit = (100.0, " points") if points else (1.0, "")
+    estimate, low, high = (float(ppi[name]) * factor for name in ("estimate", "low", "high"))
+    return (
+        f"Corrected by {ppi['n_labels']:,} labels of people the difference is {estimate:.1f}{unit} "
+        f"({float(ppi['level']):.0%} CI {low:.1f} to {high:.1f})."
+    ).replace("-", "−")
 
 
 def _interval(figures: Mapping[str, Any] | None) -> Interval | None:

@@ -39,7 +39,8 @@ _AMBIGUOUS = "read as this text; readers of YAML 1.1 take it for another value"
 _LONGEST_SHOWN = 80  # characters
 _SECRET_NAME = re.compile(
     r"(api|access|account|private|signing|subscription|master|encryption|salt)[-_. ]?key"
-    r"|^(salt_?)?key$|token$|secret|passw|credential|authorization|(^|_|-)auth($|_|-)"
+    r"|key$|token$|secret|passw|pass$|pwd|passphrase|(^|_|-)pat$|bearer|credential"
+    r"|authorization|(^|_|-)auth($|_|-)|^env$|^environment_variables$"
     r"|connection_?string|headers?$|cookie|database_?url|dsn$|webhook",
     re.IGNORECASE,
 )

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from app.bootstrap import Services
-from app.core.errors import ConfigurationError
 from app.core.hashing import content_hash
 from app.schemas.experiments import ExperimentView
 from workbench.reports.experiment import ExperimentReport
 from workbench.reports.facts import experiment_facts
+from workbench.reports.files import check_report_path, write_text
 from workbench.reports.gather import gather_report
 from workbench.reports.html import experiment_page
 from workbench.reports.markdown import experiment_markdown
 
-__all__ = ["ReportForm", "check_report_path", "render", "write_page", "write_reports", "write_text"]
+__all__ = ["ReportForm", "render", "write_page", "write_reports"]
 
 
 class ReportForm(StrEnum):
@@ -70,39 +68,3 @@ async def write_reports(
     report = await gather_report(services, experiment)
     for form, path in paths.items():
         write_text(path, render(report, form))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all; `ConfigurationError` if it cannot be written."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with _told_in_a_sentence(path):
-        try:
-            beside.write_text(text, encoding="utf-8", newline="\n")
-            beside.replace(path)
-        except OSError:
-            beside.unlink(missing_ok=True)
-            raise
-
-
-def check_report_path(path: Path) -> None:
-    """Refuse a path, before any work, that no report could be written to."""
-    if "\0" in str(path):
-        raise ConfigurationError(f"{str(path)!r}: no file name can hold the character NUL.")
-    with _told_in_a_sentence(path):
-        is_folder, has_folder = path.is_dir(), path.parent.is_dir()
-    if is_folder:
-        raise ConfigurationError(
-            f"{path} is a folder: name a file.", hint=f"As in {path / 'report.html'}"
-        )
-    if not has_folder:
-        raise ConfigurationError(
-            f"The folder {path.parent} does not exist.", hint="Make it, or name another."
-        )
-
-
-@contextmanager
-def _told_in_a_sentence(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from error

@@ -192,13 +192,9 @@ class _Gate:
             plan=self.experiment.plan,
             budget=self.budget,
         )
-        stored = next(
-            row
-            for row in await services.comparisons.of_runs([candidate.id])
-            if (row.baseline_run_id, row.scorer_id) == (baseline.id, scorer.id)
-        )
-        cells = await self._cells(candidate, scorer)
-        return _Compared(rule, scorer, comparison.result, stored.input_hash, cells)
+        safety = {metric.scorer for metric in self.experiment.plan.safety}
+        cells = await self._cells(candidate, scorer) if rule.name in safety else ()
+        return _Compared(rule, scorer, comparison.result, comparison.input_hash, cells)
 
     async def _cells(self, run: RunView, scorer: ScorerView | None = None) -> Sequence[ScoredCell]:
         """Return a run's cells in use; without scorer with their costs and latencies alone."""
@@ -435,10 +431,11 @@ def _amount(metric: str, facts: _Sides, level: float) -> Amount:
     if found.n_pairs and found.baseline_total == found.candidate_total == 0.0:
         estimate, interval = 1.0, Interval(1.0, 1.0, level)  # both are free: exactly alike
     if tail:
-        difference = found.quantiles[0] if found.quantiles else None
+        clustered = any(clusters(side) is not None for side in facts)
+        difference = found.quantiles[0] if found.quantiles and not clustered else None
         estimate = None if difference is None else difference.difference
         interval = None if difference is None else difference.interval
-        note = ""
+        note = "examples come in clusters, for which a quantile has no bound" if clustered else ""
     return Amount(
         metric=metric,
         n_examples=len(_common_keys(facts)),

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from app.bootstrap import Services
-from app.core.errors import Invalid
+from app.core.errors import ConfigurationError, Invalid
 from app.core.permissions import Actor
 from app.llm.budget import BudgetStore
 from app.schemas.experiments import RunView
@@ -107,12 +107,18 @@ async def _score_by_team(
                 for item in page:
                     result = await process.score(_input(item))
                     scores.append(_score(item, result))
-            except BaseException:  # a function may be slow: Ctrl-C keeps what has ended
+            except BaseException as error:  # a function may be slow: Ctrl-C keeps what has ended
+                while isinstance(error, ConfigurationError) and scores and _broke(scores[-1]):
+                    scores.pop()  # the function was given up for these; the fault may be elsewhere
                 await services.scores.record(actor, view.id, scores)
                 raise
             return scores
 
         await _score_pages(services, actor, run, view, score_page, on_progress)
+
+
+def _broke(score: NewScore) -> bool:
+    return score.status == "failed"
 
 
 def _score(item: ScorableGeneration, result: ScoreResult) -> NewScore:

@@ -6,8 +6,8 @@ process keeps its faults away from the record, it is no prison. Only JSON passes
 
 Whatever goes wrong with one output (an exception, a value of another type, a crash, too much
 time or memory) is a `failed` score of that output, never 0, and the next output is scored by a
-fresh process if need be. A function that cannot even be loaded, or that ends its process at
-every output, is an error of the command: nothing is stored in its name.
+fresh process if need be. A function that cannot even be loaded, or that ends its process at ten
+outputs in a row, is an error of the command, and these outputs stay open.
 """
 
 from __future__ import annotations
@@ -57,9 +57,10 @@ class TeamLimits:
     """What a team's scorer may use."""
 
     seconds: float = 30.0
-    """Longest time for one output, also of CPU (rounded up)."""
+    """Longest time for one output."""
     start_seconds: float = 60.0
-    """Longest time for starting, imports included."""
+    """Longest time for starting, imports included; the CPU of a process is bounded by the longer
+    of the two."""
     memory_bytes: int = 4 * 1024**3
     """Most memory, as address space."""
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from app.core.hashing import JSON
 from workbench.scorers._json import equal_json
-from workbench.scorers._text import quoted
+from workbench.scorers._text import is_container, quoted
 
 __all__ = ["TooMuchJSON", "missing_json"]
 
@@ -57,7 +57,8 @@ class _Walk:
             return self._missing_item(actual, expected, path)
         if equal_json(actual, expected):
             return None
-        return f"{where}: expected {quoted(expected)}, got {quoted(actual)}"
+        got = "an object or array" if is_container(actual) else quoted(actual)
+        return f"{where}: expected {quoted(expected)}, got {got}"
 
     def _missing_key(
         self, actual: Mapping[str, JSON], expected: Mapping[str, JSON], path: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from app.core.hashing import JSON
 from workbench.scorers._json import NotJSON, read_json
@@ -13,6 +13,8 @@ __all__ = ["MAX_CALLS", "ExpectedCall", "ToolCall", "calls_in", "expected_calls"
 
 MAX_CALLS: Final = 100
 """Most calls of one message that are compared."""
+
+WantT = TypeVar("WantT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,8 @@ def _expected_call(item: JSON) -> ExpectedCall | None:
 
 def unmatched(
     found: Sequence[ToolCall],
-    expected: Sequence[ExpectedCall],
-    fits: Callable[[ToolCall, ExpectedCall], bool],
+    expected: Sequence[WantT],
+    fits: Callable[[ToolCall, WantT], bool],
 ) -> list[int]:
     """Return the positions of expected calls that get no call of their own.
 

@@ -82,7 +82,7 @@ class Checks(Scorer[ChecksConfig]):
 
     name = "checks"
     # Whoever raises the version of a rule raises this one, since checks name rules in data.
-    version = 1
+    version = 2
     config_type = ChecksConfig
 
     def __init__(self, config: ChecksConfig, parse_rule: ParseRule) -> None:
@@ -172,10 +172,10 @@ class _Group:
     def _sum_up(self, results: Sequence[ScoreResult]) -> ScoreResult:
         weights = [part.weight for part in self.parts]
         values = [result.value or 0.0 for result in results]
-        largest = max(weights) or 1.0  # divided first: the sum of shares cannot overflow
+        largest = max(weights)  # divided first: the sum of shares cannot overflow
         total = sum(weight / largest for weight in weights)
         mean = sum(v * w / largest for v, w in zip(values, weights, strict=True))
-        mean = min(mean / total, 1.0) if total else 0.0
+        mean = min(mean / total, 1.0)
         if self.threshold is None:
             passed = all(result.passed for result in results)
         else:
@@ -215,8 +215,11 @@ class _GroupReader:
         if not isinstance(items, (list, tuple)) or not items:
             raise ScorerConfigError(f"a list of checks is wanted, not {quoted(items)}.")
         threshold = shape.get("threshold")
+        parts = tuple(self._part(item, depth) for item in items)
+        if not any(part.weight for part in parts):
+            raise ScorerConfigError("every weight is 0, so nothing decides.")
         return _Group(
-            tuple(self._part(item, depth) for item in items),
+            parts,
             None if threshold is None else _number(threshold, "threshold"),
             _weight(shape),
         )

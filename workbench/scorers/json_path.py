@@ -77,6 +77,12 @@ class JSONPath(Scorer[JSONPathConfig]):
                 path="value",
             )
 
+        if config.condition == "contains" and config.value == "":
+            raise ScorerConfigError(
+                "json_path: contains needs a value that is not empty; every text contains that.",
+                path="value",
+            )
+
     def score(self, given: ScoringInput) -> ScoreResult:
         """Go to the place and compare; output that is no JSON is wrong."""
         config = self.config

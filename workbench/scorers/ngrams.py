@@ -10,7 +10,8 @@
 
 Words are runs of letters, digits and underscores, case ignored; there is no stemming. Text that
 is written without spaces is one word a run: use `chrf` for it. Of several expected texts (a
-list) the one that is nearest to the output counts.
+list) the one that is nearest to the output counts. An expected text without one such sequence
+says nothing, and the output is then unscored.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from rapidfuzz.distance import LCSseq
 
-from workbench.scorers._expected import expected_texts
+from workbench.scorers._expected import expected_texts, unusable
 from workbench.scorers._overlap import common_items, overlap_value
 from workbench.scorers.interface import (
     STRICT,
@@ -71,6 +72,11 @@ class _WordScorer(Scorer[ConfigT_co]):
         """Graded: every value between 0 and 1 occurs."""
         return False
 
+    @property
+    def _fewest_words(self) -> int:
+        """How many words an expected text needs, so that there is something to compare."""
+        return 1
+
     def score(self, given: ScoringInput) -> ScoreResult:
         """Compare; a text of more than 20,000 words is `failed`."""
         wanted = expected_texts(given.expected)
@@ -78,6 +84,10 @@ class _WordScorer(Scorer[ConfigT_co]):
             return wanted
         output = _words(given.output)
         texts = [_words(text) for text in wanted]
+        fewest = self._fewest_words
+        if min(len(text) for text in texts) < fewest:
+            noun = "word" if fewest == 1 else "words"
+            return unusable(given.expected, f"shorter than {fewest} {noun}")
         longest = max(len(output), *(len(text) for text in texts))
         if longest > _MAX_WORDS:
             return ScoreResult.failed(
@@ -100,6 +110,10 @@ class RougeN(_WordScorer[RougeNConfig]):
     name = "rouge_n"
     version = 1
     config_type = RougeNConfig
+
+    @property
+    def _fewest_words(self) -> int:
+        return self.config.n
 
     def _likeness(self, output: Words, expected: Words) -> float:
         found, wanted = _sequences(output, self.config.n), _sequences(expected, self.config.n)
@@ -144,7 +158,7 @@ class Gleu(_WordScorer[ScorerConfig]):
             found.update(_sequences(output, n))
             wanted.update(_sequences(expected, n))
         most = max(found.total(), wanted.total())
-        return (found & wanted).total() / most if most else 1.0
+        return (found & wanted).total() / most
 
 
 def _words(text: str) -> Words:

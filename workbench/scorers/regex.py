@@ -69,7 +69,7 @@ class Regex(Scorer[RegexConfig]):
     """
 
     name = "regex"
-    version = 1
+    version = 2
     config_type = RegexConfig
 
     def __init__(self, config: RegexConfig) -> None:
@@ -119,6 +119,8 @@ class Regex(Scorer[RegexConfig]):
 def _compiled(pattern: str, flags: int) -> regex.Pattern[str]:
     """Compile within bounds; raises `ValueError` with a sentence."""
     shown = quoted(pattern)
+    if not pattern:
+        raise ValueError("The pattern is empty: write what is to be found.")
     if len(pattern) > _MAX_PATTERN:
         raise ValueError(
             f"The pattern has {len(pattern):,} characters; at most {_MAX_PATTERN:,} are taken."

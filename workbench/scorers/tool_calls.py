@@ -6,8 +6,7 @@ call is a name, or `{"name": ..., "arguments": {...}}`; without arguments any wi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import Final, Literal, TypeAlias
 
 import jsonschema_rs
@@ -49,7 +48,12 @@ __all__ = [
 ]
 
 Calls: TypeAlias = list[JsonValue] | dict[str, JsonValue] | None
+Condition: TypeAlias = Callable[[ToolCall], bool]
 _ANYTHING: Final = compiled_schema(True)
+
+
+class _Undecided(Exception):
+    """Whether a call fits could not be found out within bounds; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -110,20 +114,23 @@ class ToolCalls(Scorer[ToolCallsConfig]):
         found = calls_in(given.message)
         if max(len(found), len(expected)) > MAX_CALLS:
             return _too_many()
+        try:
+            conditions = [_condition(self.config.arguments, want) for want in expected]
+        except ValueError as error:
+            return ScoreResult.unscored(ReasonCode.EXPECTED_UNUSABLE, str(error))
         if self.config.order != "subset" and len(found) != len(expected):
             told = f"{len(expected)} calls expected, {len(found)} made: {_names(found)}"
             return ScoreResult.verdict(False, told)
         try:
-            fits = partial(_fits, self.config.arguments)
             missing = (
-                [i for i, call in enumerate(found) if not fits(call, expected[i])]
+                [i for i, call in enumerate(found) if not conditions[i](call)]
                 if self.config.order == "strict"
-                else unmatched(found, expected, fits)
+                else unmatched(found, conditions, lambda call, fits: fits(call))
             )
         except TooMuchJSON as error:
             return ScoreResult.failed(ReasonCode.SIZE_LIMIT, str(error))
-        except ValueError as error:
-            return ScoreResult.unscored(ReasonCode.EXPECTED_UNUSABLE, str(error))
+        except _Undecided as error:
+            return ScoreResult.failed(ReasonCode.TIME_LIMIT, str(error))
         if missing:
             want = expected[missing[0]]
             shown = f"{want.name}({quoted(want.arguments) if want.has_arguments else '…'})"
@@ -204,19 +211,35 @@ def _expected(given: ScoringInput, calls: Calls) -> list[ExpectedCall] | ScoreRe
     return unusable(value, "no tool call and no list of them") if expected is None else expected
 
 
-def _fits(how: str, call: ToolCall, want: ExpectedCall) -> bool:
-    """Whether a call is the expected one; raises `ValueError` for a schema that is none."""
-    if call.name != want.name:
-        return False
-    if how == "any" or not want.has_arguments:
-        return True
-    if call.arguments is None:
-        return False
-    if how == "schema":
-        return checked(compiled_schema(want.arguments), call.arguments).passed is True
-    if how == "subset":
-        return missing_json(call.arguments, want.arguments) is None
-    return equal_json(call.arguments, want.arguments)
+def _condition(how: str, want: ExpectedCall) -> Condition:
+    """Return whether a call is the expected one; raises `ValueError` for a schema that is none.
+
+    The condition raises `TooMuchJSON` or `_Undecided` for arguments that take too long.
+    """
+    compares = how != "any" and want.has_arguments
+    schema = compiled_schema(want.arguments) if compares and how == "schema" else None
+
+    def fits(call: ToolCall) -> bool:
+        if call.name != want.name:
+            return False
+        if not compares:
+            return True
+        if call.arguments is None:
+            return False
+        if schema is not None:
+            return _fits_schema(schema, call)
+        if how == "subset":
+            return missing_json(call.arguments, want.arguments) is None
+        return equal_json(call.arguments, want.arguments)
+
+    return fits
+
+
+def _fits_schema(schema: jsonschema_rs.Validator, call: ToolCall) -> bool:
+    result = checked(schema, call.arguments)
+    if result.passed is None:
+        raise _Undecided(f"{call.name}: {result.explanation}")
+    return result.passed
 
 
 def _validators(tools: Calls) -> dict[str, jsonschema_rs.Validator]:

@@ -76,6 +76,8 @@ def compare_aligned_amounts(
     """Compare amounts of the cells of two runs that are aligned already.
 
     `amounts` has one entry a cell of either side, in the order of its cells, NaN where unknown.
+    The interval of a quantile draws examples, also where they come in clusters; it is then too
+    short to decide by.
     """
     means = [
         _example_means(cells, values, len(aligned.keys))

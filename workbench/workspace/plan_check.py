@@ -42,6 +42,12 @@ def check_plan(
         primary = by_name[plan.scorer] if plan.scorer is not None else scorers[0]
         check_margin(plan.margin, primary.range)
         _check_looks(plan, primary)
+        if any(guard.metric == primary.name for guard in plan.guards):
+            raise Invalid(
+                f"{primary.name} decides already: a guard is a second metric.",
+                path="plan.guards",
+                hint="Lower plan.margin, or guard another scorer or cost, latency, latency_p95.",
+            )
     for index, guard in enumerate(plan.guards):
         _check_guard(guard, by_name, f"plan.guards.{index}")
     for index, safety in enumerate(plan.safety):

@@ -73,10 +73,7 @@ def test_a_gate_without_a_margin_is_refused_before_the_run(run: Run) -> None:
 def test_a_gate_without_a_margin_is_refused_before_an_experiment_is_carried_on(run: Run) -> None:
     run(*TWO)
     assert "declared before the run" in run("resume", "1", "--gate", code=2)
-    lines = [f"What is {i} + {i}?,{2 * i}" for i in range(35)]
-    Path("sums.csv").write_text("\n".join(["question,answer", *lines]))
-    run("datasets", "import", "sums.csv", "--name", "sums", "--expected", "answer")
-    assert "declared before the run" in run(
+    assert "extension never passes" in run(
         "run", "--extend", "1", "--gate", "--progress", "none", code=2
     )
     experiments = json.loads(run("experiments", "list", "--format", "json"))
@@ -96,7 +93,9 @@ def test_flags_of_a_gate_without_gate_are_refused(run: Run, flags: tuple[str, st
 
 
 def test_a_report_in_a_folder_that_is_not_there_is_refused_before_the_run(run: Run) -> None:
-    assert "is not there" in run(*TWO, *GATE, "--junit", "missing/gate.xml", code=2)
+    assert "does not exist" in run(*TWO, *GATE, "--junit", "missing/gate.xml", code=2)
+    assert "is a folder" in run(*TWO, *GATE, "--markdown", ".", code=2)
+    assert "the same file" in run(*TWO, *GATE, "--markdown", "g", "--junit", "g", code=2)
     assert "No experiment yet" in run("experiments", "list")
 
 
@@ -156,6 +155,27 @@ def test_decisions_of_one_experiment_can_be_listed(run: Run) -> None:
     assert "No gate decision yet" in run("gate", "--list")
     run(*TWO, *GATE)
     assert len(json.loads(run("gate", "1", "--list", "--format", "json"))) == 1
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--list", "--markdown", "g.md"),
+        ("--list", "--show", "abc123"),
+        ("--list", "--fail-on", "strict"),
+        ("--show", "abc123", "--fail-on", "strict"),
+        ("--show", "abc123", "--accept-loss", "It is cheaper."),
+    ],
+)
+def test_flags_that_a_look_at_decisions_would_leave_unread_are_refused(
+    run: Run, flags: tuple[str, ...]
+) -> None:
+    assert "--list" in run("gate", *flags, code=2)
+
+
+def test_a_gate_of_an_extension_is_refused_before_anything_is_asked(run: Run) -> None:
+    run(*TWO, "--margin", "0.5")
+    assert "of an extension never passes" in run("run", "--extend", "1", "--gate", code=2)
 
 
 def test_accepting_a_loss_wants_a_reason(run: Run) -> None:

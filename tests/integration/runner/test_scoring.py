@@ -8,10 +8,12 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
+from sqlalchemy import select, update
 
 from app.bootstrap import Services
 from app.core.errors import ConfigurationError
 from app.core.permissions import Actor
+from app.models import Content, Generation
 from app.schemas.experiments import RunView
 from tests.fake_provider import FakeProvider, ProviderOptions
 from tests.integration.runner.conftest import OpenServices, make_experiment, questions
@@ -148,3 +150,44 @@ async def test_a_function_that_is_given_up_keeps_the_scores_that_it_gave_before(
         [view] = await services.scores.scorers_of(run.id)
         summary = await services.scores.summary(run.id, view.id)
         assert (summary.n_scored, summary.n_correct) == (3, 3)
+        assert summary.by_status == {"scored": 3, "missing": 11}
+
+
+async def test_a_function_that_is_given_up_at_once_is_told_by_its_own_error(
+    open_for: OpenServices, actor: Actor
+) -> None:
+    async with answered(open_for, actor, 12) as (services, run):
+        write_function(
+            services, "dies", "import os\ndef dies(output: str) -> bool:\n    os._exit(1)\n"
+        )
+        scorer = workspace_scorer(services.settings.workspace, "team.dies")
+        with pytest.raises(ConfigurationError, match="10 outputs in a row"):
+            await score_run(services, actor, run, [scorer])
+
+        assert await services.scores.scorers_of(run.id) == []
+
+
+async def test_outputs_behind_a_page_of_erased_ones_are_scored(
+    open_for: OpenServices, actor: Actor
+) -> None:
+    async with answered(open_for, actor, 6) as (services, run):
+        ids = sorted(s.id for s in await services.generations.stories(run.id, limit=10))
+        async with services.database.write_session() as session:
+            for generation_id in ids[:3]:
+                await session.execute(
+                    update(Content)
+                    .where(
+                        Content.id.in_(
+                            select(Generation.output_content_id).where(
+                                Generation.id == generation_id
+                            )
+                        )
+                    )
+                    .values(body=None, salt=None, erased_at=Content.created_at)
+                )
+            await session.commit()
+        view = await services.scores.ensure_scorer(actor, parse_rule("contains:text=1").identity())
+
+        page = await services.scores.scorable(run.id, view.id, limit=3)
+
+        assert [item.generation_id for item in page] == ids[3:]

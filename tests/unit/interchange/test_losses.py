@@ -101,8 +101,17 @@ def test_credentials_are_known_by_their_names() -> None:
         "clientSecret",
         "Authorization",
         "headers",
+        "ssh_key",
+        "awsSecretKey",
+        "db_pass",
+        "pwd",
+        "passphrase",
+        "github_pat",
+        "bearer",
+        "env",
+        "environment_variables",
     ]
-    plain = ["name", "keyboard", "author", "authors", "monkey", "max_tokens", "description"]
+    plain = ["name", "keyboard", "author", "authors", "pattern", "max_tokens", "environment"]
     assert all(is_secret_name(name) for name in secret)
     assert not [name for name in plain if is_secret_name(name)]
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.llm.pricing import cost, known_price, worst_case_cost
+from app.llm.pricing import cost, cost_bound, known_price
 from app.llm.types import (
     NO_USAGE,
     ImagePart,
@@ -84,34 +84,34 @@ def test_no_call_costs_more_than_its_worst_case(
     cached = data.draw(st.integers(0, input_tokens))
     usage = Usage(input_tokens, data.draw(st.integers(0, max_tokens * n)), cached)
 
-    worst, real = worst_case_cost(wanted, price), cost(usage, price)
+    bound, real = cost_bound(wanted, price), cost(usage, price)
 
-    assert worst is not None
+    assert bound is not None
     assert real is not None
-    assert real <= worst
+    assert real <= bound.total
 
 
 def test_without_a_bound_there_is_no_worst_case() -> None:
     picture = Message("user", (TextPart("what?"), ImagePart("https://example.org/cat.png")))
     remote = LLMRequest(ModelTarget("openai", "lab", "m"), (picture,), {"max_tokens": 5})
 
-    assert worst_case_cost(request("hi", max_tokens=5), None) is None
-    assert worst_case_cost(request("hi"), PRICE) is None
-    assert worst_case_cost(remote, PRICE) is None
+    assert cost_bound(request("hi", max_tokens=5), None) is None
+    assert cost_bound(request("hi"), PRICE) is None
+    assert cost_bound(remote, PRICE) is None
 
 
 def test_an_image_has_no_bound_even_inside_the_request() -> None:
     picture = Message("user", (ImagePart("data:image/png;base64,QUJD"),))
     inside = LLMRequest(ModelTarget("openai", "lab", "m"), (picture,), {"max_tokens": 5})
 
-    assert worst_case_cost(inside, PRICE) is None
+    assert cost_bound(inside, PRICE) is None
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens", "num_predict"])
 def test_the_output_bound_is_found_under_every_wire_name(name: str) -> None:
     asked = replace(request("hi"), parameters={name: 5})
 
-    assert worst_case_cost(asked, PRICE) is not None
+    assert cost_bound(asked, PRICE) is not None
 
 
 def test_list_prices_are_looked_up_by_date_without_a_network() -> None:

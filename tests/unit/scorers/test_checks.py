@@ -100,6 +100,11 @@ def test_an_example_without_checks_is_unscored(checks: JSON) -> None:
         ({"checks": ["exact_match"], "treshold": 1}, "'treshold' is not known here"),
         ([{"scorer": "exact_match", "weight": -1}], "weight is a number from 0"),
         ([{"scorer": "exact_match", "weight": 1e12}], "weight is a number from 0"),
+        ([{"scorer": "exact_match", "weight": 0}], "every weight is 0, so nothing decides."),
+        (
+            {"checks": [{"checks": ["exact_match"], "weight": 0}], "threshold": 0},
+            "every weight is 0, so nothing decides.",
+        ),
         ([{"name": "regex", "pattern": "a{20000}{20000}"}], "multiply to too much"),
         ([has("a")] * (MAX_CHECKS + 1), f"more than {MAX_CHECKS}"),
     ],

@@ -150,9 +150,15 @@ def test_output_that_is_no_json_meets_no_condition() -> None:
 
 
 @pytest.mark.parametrize(
-    "spec", ["json_path", "json_path:path=..a", "json_path:path=a,condition=at_least"]
+    "spec",
+    [
+        "json_path",
+        "json_path:path=..a",
+        "json_path:path=a,condition=at_least",
+        {"name": "json_path", "path": "a", "condition": "contains", "value": ""},
+    ],
 )
-def test_a_path_or_condition_that_cannot_work_is_refused(spec: str) -> None:
+def test_a_path_or_condition_that_cannot_work_is_refused(spec: str | dict[str, JSON]) -> None:
     with pytest.raises(ScorerConfigError, match="json_path"):
         parse_scorer(spec)
 

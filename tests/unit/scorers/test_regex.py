@@ -130,6 +130,12 @@ def test_large_optional_repeats_and_long_chains_of_small_ones_are_taken(pattern:
     parse_scorer({"name": "regex", "pattern": pattern})
 
 
+def test_an_empty_pattern_is_refused_since_every_output_matches_it() -> None:
+    with pytest.raises(ScorerConfigError, match="The pattern is empty"):
+        parse_scorer({"name": "regex", "pattern": ""})
+    assert judge("regex", "anything", "").reason is ReasonCode.EXPECTED_UNUSABLE
+
+
 @given(pattern=st.text(alphabet=r"ab()[]{}|*+?\^$.,0123456789:=!<>PRx#-", max_size=40))
 def test_any_pattern_is_taken_or_refused_in_a_sentence(pattern: str) -> None:
     try:

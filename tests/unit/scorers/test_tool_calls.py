@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from app.core.hashing import JSON
 from tests.unit.scorers.judging import judge
-from workbench.scorers import ReasonCode, ScorerConfigError, ScoreResult, parse_scorer
+from workbench.scorers import (
+    ReasonCode,
+    ScorerConfigError,
+    ScoreResult,
+    ScoreStatus,
+    parse_scorer,
+)
 from workbench.scorers._tools import ExpectedCall, ToolCall, unmatched
 
 SEARCH = ("search", '{"query": "refund", "limit": 3}')
@@ -81,6 +87,26 @@ def test_what_is_no_call_is_unscored(expected: JSON) -> None:
 
 def test_a_schema_that_is_none_is_unscored() -> None:
     result = called("tool_calls:arguments=schema", wanted("search", type="objekt"), SEARCH)
+
+    assert result.reason is ReasonCode.EXPECTED_UNUSABLE
+
+
+@pytest.mark.parametrize("order", ["strict", "any", "subset"])
+def test_what_a_schema_could_not_decide_is_failed_and_not_wrong(order: str) -> None:
+    """A pattern may exceed the bound on backtracking."""
+    schema: dict[str, JSON] = {"properties": {"q": {"pattern": r"^(\w+\s?)*(?=;)$"}}}
+    call = ("search", json.dumps({"q": "word " * 40 + "!"}))
+
+    result = called(f"tool_calls:arguments=schema,order={order}", wanted("search", **schema), call)
+
+    assert (result.status, result.reason) == (ScoreStatus.FAILED, ReasonCode.TIME_LIMIT)
+
+
+@pytest.mark.parametrize("calls", [[], [OPEN], [SEARCH]])
+def test_whether_an_expected_schema_can_be_used_does_not_rest_on_the_output(
+    calls: list[tuple[str, str]],
+) -> None:
+    result = called("tool_calls:arguments=schema", wanted("search", type="objekt"), *calls)
 
     assert result.reason is ReasonCode.EXPECTED_UNUSABLE
 

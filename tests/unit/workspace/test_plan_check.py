@@ -59,6 +59,11 @@ def test_what_a_run_can_fulfil_is_accepted(plan: dict[str, Any]) -> None:
             "plan.guards",
             "twice",
         ),
+        (
+            {"margin": 0.1, "guards": [{"metric": "exact_match", "margin": 0.01}]},
+            "plan.guards",
+            "decides already",
+        ),
         ({"margin": 0.1, "n": 301}, "plan.n", "301 examples and 300 are in use"),
         ({"guards": [{"metric": "cost", "margin": 1}]}, "plan.margin", "declared before the run"),
         ({"safety": [{"scorer": "exact_match", "limit": 0.1}]}, "plan.margin", "before the run"),

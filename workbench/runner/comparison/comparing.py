@@ -3,7 +3,7 @@
 Aligned by example key, never by position. Statistics see scores alone; what the record knows
 beside them — which examples two dataset versions share, what else differs between the sides,
 what was planned, where answers come from — is put beside the analysis here, and its reasoning
-is in the pure modules `comparability` and `comparison_*`.
+is in the pure modules beside this one.
 """
 
 from __future__ import annotations
@@ -128,6 +128,7 @@ async def compare_pairs(
             scorer,
             look.member.analysis,
             look.member.result,
+            look.input_hash,
         )
         for look in looked
     ]
@@ -302,8 +303,10 @@ class _Desk:
         experiments = [side.experiment for side in reversed(sides) if side.experiment is not None]
         experiments.sort(key=lambda experiment: experiment.plan.mode != "sequential")
         experiment = experiments[0] if experiments else None
-        plan = self.plan or (None if experiment is None else experiment.plan)
-        return plan, experiment
+        bound = None if experiment is None else experiment.plan
+        if bound is not None and (self.plan is None or bound.mode == "sequential"):
+            return bound, experiment
+        return self.plan, experiment
 
     def _sequential(
         self, fixed: Examined, plan: Plan | None, experiment: ExperimentView | None

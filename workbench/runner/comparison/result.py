@@ -26,13 +26,15 @@ Sides = tuple[SideCells, SideCells]
 
 @dataclass(frozen=True)
 class Comparison:
-    """A stored analysis; `result` is what is stored, printed and reported."""
+    """A stored analysis; `result` is what is stored, printed and reported, `input_hash` covers
+    every score that went in."""
 
     baseline: RunView
     candidate: RunView
     scorer: ScorerView
     analysis: Analysis
     result: dict[str, Any]
+    input_hash: str
 
 
 def comparison_result(

@@ -62,6 +62,7 @@ class ProcessGroup:
         self._parts: list[Progress] = [Progress() for _ in range(processes)]
         self._links: list[Connection] = []
         self._children: list[ForkServerProcess] = []
+        self._stopping = False
 
     @property
     def progress(self) -> Progress:
@@ -69,7 +70,8 @@ class ProcessGroup:
         return _sum(self._parts)
 
     def stop(self) -> None:
-        """Ask every child to start no further call."""
+        """Ask every child to start no further call; those that have not begun do not begin."""
+        self._stopping = True
         self._tell_all("stop")
 
     def _tell_all(self, word: str) -> None:
@@ -115,8 +117,7 @@ class ProcessGroup:
         # Ready means imported and connected: the children begin together.
         for index in range(len(self._links)):
             await self._receive(index)
-        for link in self._links:
-            link.send("go")
+        self._tell_all("stop" if self._stopping else "go")
         reports = await asyncio.gather(*(self._report(i) for i in range(len(self._links))))
         fatal = next((report for report in reports if report.fatal is not None), None)
         return ExecutionReport(
@@ -201,7 +202,8 @@ async def _carry_out(link: Connection, work: _Work) -> ExecutionReport:
     async with open_services(work.settings) as services:
         await services.database.ping()
         link.send("ready")
-        await asyncio.to_thread(link.recv)
+        if await asyncio.to_thread(link.recv) != "go":
+            return ExecutionReport(Progress(), stopped=True)
 
         work_task = asyncio.current_task()
         assert work_task is not None  # noqa: S101 - a coroutine that runs has a task

@@ -257,6 +257,12 @@ async def ask(
             "budget_reached",
             "What was judged is stored; a larger budget lets it go on.",
         )
+    if report.stopped:
+        raise JudgeStopped(
+            f"{panel.judge.name} was stopped.",
+            "stopped",
+            "What was judged is stored; the same command goes on.",
+        )
 
 
 class _Questions:
