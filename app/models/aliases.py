@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database.base import Base, UTCDateTime
@@ -25,9 +26,14 @@ class Alias(Base):
 
 
 class Deployment(Base):
-    """One move of an alias: who, when and why; its targets are rows of their own."""
+    """One move of an alias: who, when and why; its targets are rows of their own.
+
+    `kind` is move, rollback, disable or settings. `settings` is what the alias allows from then on
+    (None: the defaults). With a `message` the alias answers with that text and calls no model.
+    """
 
     __tablename__ = "deployment"
+    # `kind` has no CHECK: SQLite could not add one without building the table anew.
     __table_args__ = (UniqueConstraint("alias_id", "number"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -35,6 +41,9 @@ class Deployment(Base):
     number: Mapped[int]
     reason: Mapped[str] = mapped_column(Text)
     previous_id: Mapped[UUID | None] = mapped_column(ForeignKey("deployment.id"))
+    kind: Mapped[str] = mapped_column(String(20), server_default="move")
+    settings: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    message: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     created_by: Mapped[str] = mapped_column(String(200))
 

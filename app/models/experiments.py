@@ -67,14 +67,20 @@ class Run(Base):
 
 
 class Job(Base):
-    """Work that a process took up. A job without `ended_at` whose process is gone was cut
-    by a crash: about `concurrency` calls of it are unknown."""
+    """Work that a process took up, or that waits for a worker to take it up.
+
+    A job without `ended_at` whose process is gone was cut by a crash: about `concurrency` calls of
+    it are unknown. `request` is what was asked for; only jobs that were submitted have one.
+    """
 
     __tablename__ = "job"
     __table_args__ = (
-        CheckConstraint("kind IN ('run', 'score', 'compare')", name="kind_known"),
         CheckConstraint(
-            "status IN ('running', 'done', 'stopped', 'failed', 'lost')", name="status_known"
+            "kind IN ('run', 'score', 'compare', 'gate', 'qualify')", name="kind_known"
+        ),
+        CheckConstraint(
+            "status IN ('queued', 'running', 'done', 'stopped', 'failed', 'lost')",
+            name="status_known",
         ),
     )
 
@@ -84,6 +90,9 @@ class Job(Base):
     status: Mapped[str] = mapped_column(String(20))
     actor: Mapped[str] = mapped_column(String(200))
     concurrency: Mapped[int]
-    started_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    queued_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    started_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    stop_asked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    request: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     detail: Mapped[dict[str, Any]] = mapped_column(JSON)

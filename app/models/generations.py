@@ -33,7 +33,7 @@ class Generation(Base):
         UniqueConstraint("run_id", "example_id", "repetition"),
         CheckConstraint(f"status IN ({_STATUSES})", name="status_known"),
         CheckConstraint("purpose IN ('experiment', 'judge', 'chat')", name="purpose_known"),
-        CheckConstraint("origin IN ('executed', 'imported')", name="origin_known"),
+        CheckConstraint("origin IN ('executed', 'imported', 'reported')", name="origin_known"),
         CheckConstraint(
             "usage_source IN ('provider', 'estimated', 'unreported')", name="usage_source_known"
         ),

@@ -24,18 +24,28 @@ LANDED = {
     "0001_foundation.py": "5d3bf635e4e722821def75212952702a092eaf6c2093c178b92dbf454c177c12",
     "0002_append_only.py": "92225b42d2074a550d036735febff7cb82f3399388cfe853ec278f4a068d5076",
     "0003_evaluation.py": "db1545437d6a2d73a729976f29931c5efef15fd2fe921e2aee7d86773a69bc3e",
+    "0004_serving.py": "5a0f4b1f348fff2ebce6ffab44b2f7548534bf45e16bf1b95a7907017c9fc895",
 }
 
 # Tables whose rows may change, and what of them does. Every other table is guarded by triggers.
 MAY_CHANGE = {
+    "account_signal": "until when an account is to be left alone",
     "alias": "nothing; a name that its deployments stand under",
+    "api_key": "when it was last used, and whether it still holds",
     "budget": "its amount, when somebody raises it",
     "budget_lease": "what was spent of it, once, when it is settled",
+    "chat_call": "how it ended, once",
+    "conversation": "its title, its length, and whether it is hidden",
     "dataset": "nothing; a name that its versions stand under",
     "experiment": "its status",
+    "idempotency_key": "its reply, and it goes when it is old",
     "job": "its status, as the work goes on",
     "language_model": "nothing; a name that its versions stand under",
     "prompt": "nothing; a name that its versions stand under",
+    "role_grant": "whether it was taken back",
+    "usage_limit": "what it allows",
+    "usage_window": "what was used, until it is old and goes",
+    "user": "name, identity and whether they are active",
 }
 
 
