@@ -22,6 +22,7 @@ class ChatCall(Base):
     Written with its generation before the model is called. `ending` is set once; while it is NULL
     the call is under way. `role` is the deployment's target that served it, `bucket` (0 to 9,999)
     where the caller stood in the canary's split. `is_exact` is false if a caller overrode anything.
+    `reservation` is what the limits hold for it until it is settled, `server` the process it is in.
     """
 
     __tablename__ = "chat_call"
@@ -45,6 +46,7 @@ class ChatCall(Base):
     ignored: Mapped[list[str]] = mapped_column(JSON)
     flags: Mapped[list[str]] = mapped_column(JSON)
     tags_content_id: Mapped[UUID | None] = mapped_column(ForeignKey("content.id"))
+    reservation: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     server: Mapped[str] = mapped_column(String(100))
     ending: Mapped[str | None] = mapped_column(String(20))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)

@@ -241,6 +241,7 @@ def upgrade() -> None:
         sa.Column("ignored", sa.JSON(), nullable=False),
         sa.Column("flags", sa.JSON(), nullable=False),
         sa.Column("tags_content_id", sa.Uuid(), nullable=True),
+        sa.Column("reservation", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("server", sa.String(length=100), nullable=False),
         sa.Column("ending", sa.String(length=20), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),

@@ -24,7 +24,7 @@ LANDED = {
     "0001_foundation.py": "5d3bf635e4e722821def75212952702a092eaf6c2093c178b92dbf454c177c12",
     "0002_append_only.py": "92225b42d2074a550d036735febff7cb82f3399388cfe853ec278f4a068d5076",
     "0003_evaluation.py": "db1545437d6a2d73a729976f29931c5efef15fd2fe921e2aee7d86773a69bc3e",
-    "0004_serving.py": "5a0f4b1f348fff2ebce6ffab44b2f7548534bf45e16bf1b95a7907017c9fc895",
+    "0004_serving.py": "29ad2091f0fdf4016068649233159696baa5fba440a884c9fb70a6bddfe607c3",
 }
 
 # Tables whose rows may change, and what of them does. Every other table is guarded by triggers.
