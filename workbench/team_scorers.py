@@ -105,7 +105,7 @@ def _source_hash(root: Path, name: str) -> str:
                 f"{name} imports more than {_MAX_FILES} files of the workspace."
             )
         texts[path] = _text(file)
-        waiting += _imported_files(root, str(texts[path]))
+        waiting += _imported_files(root, path, str(texts[path]))
     return content_hash({"file": first.name, "texts": texts})
 
 
@@ -119,8 +119,19 @@ def _text(file: Path) -> str:
     raise ScorerConfigError(f"{file.name} has {len(data):,} bytes; at most {_MAX_BYTES:,}.")
 
 
-def _imported_files(root: Path, text: str) -> Iterator[Path]:
-    """Yield the files of the workspace that a file imports by their full names."""
+def _in_full(path: str, node: ast.ImportFrom) -> str:
+    """Return a relative import of the file at `path` with the full name of its module."""
+    parts = path.split("/")[: -node.level]
+    module = ".".join([*parts, node.module] if node.module else parts)
+    names = ", ".join(alias.name for alias in node.names)
+    return f"from {module} import {names}" if module else f"import {names}"
+
+
+def _imported_files(root: Path, path: str, text: str) -> Iterator[Path]:
+    """Yield the files of the workspace that the file at `path` imports by their full names.
+
+    Raises `ScorerConfigError` for a relative import, which would escape the hash.
+    """
     try:
         nodes = list(ast.walk(ast.parse(text)))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -129,7 +140,12 @@ def _imported_files(root: Path, text: str) -> Iterator[Path]:
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module is not None and node.level == 0:
+        elif isinstance(node, ast.ImportFrom) and node.level > 0:
+            raise ScorerConfigError(
+                f"{path}, line {node.lineno}: imports that begin with a dot are not taken; write "
+                f"`{_in_full(path, node)}`."
+            )
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         for name in names:
             parts = name.split(".")

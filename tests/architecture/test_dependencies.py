@@ -15,8 +15,14 @@ ADR = REPOSITORY / "docs" / "adr" / "ADR-0009-dependencies-one-by-one.md"
 # Import names that are not the distribution's name with another separator.
 _DISTRIBUTION = {
     "dotenv": "python-dotenv",
+    "jwt": "pyjwt",
     "opentelemetry": "opentelemetry-api",
     "yaml": "pyyaml",
+}
+# Distributions that share the name of their first package with another one.
+_WITHIN = {
+    "opentelemetry.exporter": "opentelemetry-exporter-otlp-proto-http",
+    "opentelemetry.sdk": "opentelemetry-sdk",
 }
 # Packages whose types are part of a declared package's own API, and come with it.
 _PART_OF = {
@@ -56,13 +62,18 @@ def development() -> set[str]:
 
 def imported() -> set[str]:
     """Return the distributions that the two packages import."""
-    tops = {name.partition(".")[0] for module in modules() for _, name in module.imports()}
+    tops = {_top(name) for module in modules() for _, name in module.imports()}
     foreign = tops - set(sys.stdlib_module_names) - set(PACKAGES)
     return {distribution(top) for top in foreign}
 
 
+def _top(name: str) -> str:
+    within = ".".join(name.split(".")[:2])
+    return within if within in _WITHIN else name.partition(".")[0]
+
+
 def distribution(top: str) -> str:
-    return _PART_OF.get(top) or _DISTRIBUTION.get(top) or top.replace("_", "-")
+    return _WITHIN.get(top) or _PART_OF.get(top) or _DISTRIBUTION.get(top) or top.replace("_", "-")
 
 
 def without_reason(declared: Iterable[str], page: str) -> set[str]:

@@ -223,3 +223,23 @@ def test_a_file_that_is_too_large_or_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "scorers" / "mine.py").write_bytes(b"\xff")
     with pytest.raises(ScorerConfigError, match="not UTF-8"):
         workspace_scorer(tmp_path, "team.mine")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("from ._words import WORDS", "`from scorers._words import WORDS`"),
+        ("from . import _words", "`from scorers import _words`"),
+        ("from ..shared import lists", "`from shared import lists`"),
+        ("from .. import shared", "`import shared`"),
+    ],
+)
+def test_an_import_that_would_escape_the_hash_is_refused(
+    tmp_path: Path, line: str, told: str
+) -> None:
+    write(tmp_path, "mine.py", f"{line}\n{PLAIN}")
+    write(tmp_path, "_words.py", "WORDS = ['a']\n")
+
+    with pytest.raises(ScorerConfigError, match=r"scorers/mine\.py, line 1") as caught:
+        named(tmp_path)
+    assert told in caught.value.message

@@ -79,6 +79,7 @@ async def compare(
             margin=margin if margin is not None else _planned_margin(asked, view),
             slicing=Slicing(wanted=not no_slices, columns=tuple(slice_ or ())),
             budget=await _budget(workspace, stack, asked),
+            note=_note,
         )
         results = [comparison.result for comparison in compared]
         if format_ == "json":
@@ -178,7 +179,7 @@ async def _scorer(
     if isinstance(rule, JudgePreference):
         return await scores.ensure_scorer(workspace.actor, rule.identity())
     for run in runs:
-        views = await score_run(workspace.services, workspace.actor, run, [rule])
+        views = await score_run(workspace.services, workspace.actor, run, [rule], note=_note)
     return views[0]
 
 

@@ -160,7 +160,7 @@ async def _tell_lost_calls(
     workspace: Workspace, experiment: ExperimentView, console: Console
 ) -> None:
     """Say it if the last process left its job running: we hold the lock, so it is gone."""
-    jobs = await workspace.services.experiments.jobs(experiment.id)
+    jobs = await workspace.services.jobs.of_experiment(experiment.id)
     last = next((job for job in reversed(jobs) if job.kind == "run"), None)
     if last is not None and last.status == "running":
         console.print(
@@ -172,6 +172,8 @@ async def _tell_lost_calls(
 def _tell_ending(done: CarriedOut, console: Console) -> None:
     """Say why there is work left and how to go on, or which cells failed."""
     number = done.experiment.number
+    for note in done.notes:
+        console.print(escape(f"{note} Go on with: workbench resume {number}"))
     match done.ending:
         case Ending.FATAL:
             assert done.report.fatal is not None  # noqa: S101 - it is what the ending says

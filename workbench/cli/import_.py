@@ -29,13 +29,13 @@ from workbench.cli.context import (
     print_json,
 )
 from workbench.cli.import_evaluation import evaluation
+from workbench.cli.imports import MODEL_TO_TRY, one_line, path_from_here
 from workbench.cli.losses import print_losses
 from workbench.interchange.foreign_json import MAX_BYTES
 from workbench.interchange.formats import PROMPT_FORMATS, decode, detect_format, file_stem
-from workbench.interchange.litellm import ImportedModels, read_litellm
+from workbench.interchange.litellm import ImportedModels, key_variable, read_litellm
 from workbench.interchange.losses import LossReport
 from workbench.interchange.prompts import Imported, ImportedPrompt
-from workbench.reports.visible import visible
 from workbench.workspace.drafts import NewPrompt, Placed, place_prompt, place_text, write_new
 from workbench.workspace.marker import find_workspace
 from workbench.workspace.prompt_files import PROMPTS_FOLDER, PromptFile, write_prompt
@@ -52,7 +52,6 @@ app.command()(evaluation)
 
 _AUTO = "auto"
 _FORMATS = ", ".join(PROMPT_FORMATS)
-_MODEL_TO_TRY = "simulated/small"
 
 
 @dataclass
@@ -241,8 +240,8 @@ def _companions(root: Path, prompt: ImportedPrompt, path: Path) -> Iterator[tupl
         shape: dict[str, JSON] = {
             "name": name,
             "dataset": f"{name}@1",
-            "prompts": [_shown(path)],
-            "models": [_MODEL_TO_TRY],
+            "prompts": [path_from_here(path)],
+            "models": [MODEL_TO_TRY],
             "scorers": list(prompt.scorers),
         }
         yield root / "experiments" / f"{name}.yaml", dump_yaml(shape), "an experiment with scorers"
@@ -251,36 +250,28 @@ def _companions(root: Path, prompt: ImportedPrompt, path: Path) -> Iterator[tupl
 # Printing
 
 
-def _shown(path: Path) -> str:
-    here = Path.cwd()
-    return path.relative_to(here).as_posix() if path.is_relative_to(here) else str(path)
-
-
-def _printable(text: str) -> str:
-    """Return a text on one line, with nothing in it that could steer a terminal."""
-    return " ".join(visible(text).split())
-
-
 def _print_result(result: _FileResult, *, dry_run: bool) -> None:
     verb = "would write" if dry_run else "written"
     console = out()
     for prompt, placed in result.placed:
         state = (verb, "green") if placed.is_new else ("is there already", "dim")
-        console.print(Text.assemble(state, f"  {_shown(placed.path)}  prompt {prompt.name}"))
+        console.print(
+            Text.assemble(state, f"  {path_from_here(placed.path)}  prompt {prompt.name}")
+        )
         for alias in prompt.aliases:
             console.print(
-                Text(f"proposed  {_printable(alias)} for this text; nothing was moved", "cyan")
+                Text(f"proposed  {one_line(alias)} for this text; nothing was moved", "cyan")
             )
     for placed, what in result.others:
         state = (verb, "green") if placed.is_new else ("is there already", "dim")
-        console.print(Text.assemble(state, f"  {_shown(placed.path)}  {what}"))
+        console.print(Text.assemble(state, f"  {path_from_here(placed.path)}  {what}"))
     if result.refusal is not None:
-        err().print(Text.assemble(("refused", "red"), f"  {_printable(result.refusal.message)}"))
+        err().print(Text.assemble(("refused", "red"), f"  {one_line(result.refusal.message)}"))
         if result.refusal.hint:
             err().print(Text(f"  {result.refusal.hint}", style="dim"))
     if result.imported is not None:
         title = f"{result.source} ({PROMPT_FORMATS[result.format].title})"
-        print_losses(console, result.report, _printable(title))
+        print_losses(console, result.report, one_line(title))
 
 
 def _result_json(result: _FileResult) -> dict[str, JSON]:
@@ -292,7 +283,7 @@ def _result_json(result: _FileResult) -> dict[str, JSON]:
         "prompts": [
             {
                 "name": prompt.name,
-                "path": _shown(placed.path),
+                "path": path_from_here(placed.path),
                 "written": placed.is_new,
                 "content_hash": prompt.content.hash,
                 "proposed_aliases": list(prompt.aliases),
@@ -300,7 +291,7 @@ def _result_json(result: _FileResult) -> dict[str, JSON]:
             for prompt, placed in result.placed
         ],
         "other_files": [
-            {"path": _shown(placed.path), "written": placed.is_new, "what": what}
+            {"path": path_from_here(placed.path), "written": placed.is_new, "what": what}
             for placed, what in result.others
         ],
         "losses": [loss.to_json() for loss in result.report],
@@ -318,9 +309,9 @@ def _print_models(imported: ImportedModels, file: Path, output: Path | None) -> 
         console.print(Text("\n# for workbench.yaml", style="dim"))
         print(dump_yaml({"endpoints": dict(imported.endpoints)}), end="")
     for endpoint, variable in imported.keys.items():
-        ours = f"WORKBENCH_ENDPOINT_{endpoint.upper().replace('-', '_')}_API_KEY"
-        console.print(Text(f"# the key of {endpoint} is read from {ours}, there from {variable}"))
-    print_losses(console, imported.report, f"\n{_printable(str(file))} (LiteLLM)")
+        ours, theirs = key_variable(endpoint), one_line(variable)
+        console.print(Text(f"# the key of {endpoint} is read from {ours}, there from {theirs}"))
+    print_losses(console, imported.report, f"\n{one_line(str(file))} (LiteLLM)")
 
 
 def _models_json(imported: ImportedModels) -> dict[str, JSON]:

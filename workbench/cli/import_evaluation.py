@@ -18,13 +18,13 @@ from rich.text import Text
 from app.core.errors import Invalid
 from app.core.hashing import JSON, ordered_json
 from workbench.cli.context import ExitCode, FormatOption, command, out, print_json
+from workbench.cli.imports import MODEL_TO_TRY, one_line, path_from_here
 from workbench.cli.losses import print_losses
 from workbench.interchange.evaluations import ForeignFile, ImportedEvaluation
 from workbench.interchange.foreign_json import MAX_BYTES
 from workbench.interchange.formats import decode
 from workbench.interchange.openai_evals import CLASSES, read_openai_evals
 from workbench.interchange.promptfoo import read_promptfoo
-from workbench.reports.visible import visible
 from workbench.workspace.drafts import NewPrompt, Placed, place_prompt, place_text, write_new
 from workbench.workspace.marker import find_workspace
 from workbench.workspace.prompt_files import PROMPTS_FOLDER, PromptFile, write_prompt
@@ -35,9 +35,8 @@ __all__ = ["evaluation"]
 _AUTO = "auto"
 _PROMPTFOO, _EVALS = "promptfoo", "openai-evals"
 _FORMATS = (_AUTO, _PROMPTFOO, _EVALS)
-_MODEL_TO_TRY = "simulated/small"
 _NO_MODEL = (
-    f"No model that can be reached is named; the experiment has {_MODEL_TO_TRY}. "
+    f"No model that can be reached is named; the experiment has {MODEL_TO_TRY}. "
     "Write yours into it, or name one with --model."
 )
 
@@ -118,7 +117,7 @@ async def evaluation(
     if model:
         found = replace(found, models=tuple(model))
     elif not found.models:
-        found = replace(found, models=(_MODEL_TO_TRY,), notes=(_NO_MODEL, *found.notes))
+        found = replace(found, models=(MODEL_TO_TRY,), notes=(_NO_MODEL, *found.notes))
     meaning = [loss for _, report in found.reports for loss in report.of_meaning]
     if meaning and not lossy:
         refusal = Invalid(
@@ -216,12 +215,12 @@ def _place(found: ImportedEvaluation, root: Path) -> _Written:
     count = len(found.examples)
     noun = "example" if count == 1 else "examples"
     dataset = written.add(root / "datasets" / f"{found.name}.jsonl", rows, f"{count:,} {noun}")
-    written.dataset, written.dataset_name = _shown(dataset.path), dataset.path.stem
+    written.dataset, written.dataset_name = path_from_here(dataset.path), dataset.path.stem
     text = dump_yaml(_experiment(found, references, written.dataset_name))
     experiment = written.add(
         root / "experiments" / f"{found.name}.yaml", text, "an experiment with their scorers"
     )
-    written.experiment = _shown(experiment.path)
+    written.experiment = path_from_here(experiment.path)
     return written
 
 
@@ -248,24 +247,14 @@ def _experiment(
 # Printing
 
 
-def _shown(path: Path) -> str:
-    here = Path.cwd()
-    return path.relative_to(here).as_posix() if path.is_relative_to(here) else str(path)
-
-
-def _printable(text: str) -> str:
-    """Return a text on one line, with nothing in it that could steer a terminal."""
-    return " ".join(visible(text).split())
-
-
 def _print(found: ImportedEvaluation, written: _Written, *, dry_run: bool) -> None:
     console = out()
     verb = "would write" if dry_run else "written"
     for placed, what in written.files:
         state = (verb, "green") if placed.is_new else ("is there already", "dim")
-        console.print(Text.assemble(state, f"  {_shown(placed.path)}  {_printable(what)}"))
+        console.print(Text.assemble(state, f"  {path_from_here(placed.path)}  {one_line(what)}"))
     for note in found.notes:
-        console.print(Text.assemble(("note", "cyan"), f"  {_printable(note)}"))
+        console.print(Text.assemble(("note", "cyan"), f"  {one_line(note)}"))
     _print_reports(found)
     if not dry_run:
         for line in _next(written):
@@ -274,7 +263,7 @@ def _print(found: ImportedEvaluation, written: _Written, *, dry_run: bool) -> No
 
 def _print_reports(found: ImportedEvaluation) -> None:
     for title, report in found.reports:
-        print_losses(out(), report, _printable(title))
+        print_losses(out(), report, one_line(title))
 
 
 def _next(written: _Written) -> Iterator[str]:
@@ -287,7 +276,7 @@ def _json(found: ImportedEvaluation, written: _Written, *, dry_run: bool) -> dic
         "dry_run": dry_run,
         "name": found.name,
         "files": [
-            {"path": _shown(placed.path), "written": placed.is_new, "what": what}
+            {"path": path_from_here(placed.path), "written": placed.is_new, "what": what}
             for placed, what in written.files
         ],
         "examples": len(found.examples),

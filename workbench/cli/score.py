@@ -49,7 +49,9 @@ async def score(
                     workspace.actor, found.experiment_id, f"judges {os.getpid()}"
                 )
                 budget = await stack.enter_async_context(opened)
-            views = await score_run(services, workspace.actor, found, rules, budget=budget)
+            views = await score_run(
+                services, workspace.actor, found, rules, budget=budget, note=_note
+            )
         for view in views:
             summary = await services.scores.summary(found.id, view.id)
             told = score_text(summary)

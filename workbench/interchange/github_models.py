@@ -33,6 +33,7 @@ from workbench.interchange.prompts import (
     prompt_name,
 )
 from workbench.interchange.writing import Written, close, mapping_source, note_unwritten
+from workbench.scorers import ScorerConfigError, parse_rule
 from workbench.yaml_text import dump_yaml
 
 __all__ = ["read_github_models", "write_github_models"]
@@ -155,6 +156,11 @@ def _scorer(document: Source, index: int) -> dict[str, JSON] | None:
         if scorer is None:
             document.lose(at, "it compares with a value that is no expected output")
             return None
+        try:
+            parse_rule(scorer)
+        except ScorerConfigError as error:
+            document.lose(at, error.message.rstrip("."))
+            return None
         document.take(*at, "string", kind)
         if document.at(*at, "name") is not None:
             document.lose((*at, "name"), "scorers are named for what they do")
@@ -174,10 +180,8 @@ def _text_scorer(kind: str, value: str) -> dict[str, JSON] | None:
     text: dict[str, JSON] = {} if match else {"text": value}
     texts: dict[str, JSON] = {} if match else {"texts": [value]}
     match kind:
-        case "equals" if text:
-            return {"name": "regex", "pattern": re.escape(value), "fullmatch": True}
         case "equals":
-            return {"name": "exact_match", "strip": False}
+            return {"name": "exact_match", **texts, "strip": False}
         case "contains":
             return {"name": "contains", **text, "ignore_case": True}
         case "startsWith":

@@ -11,16 +11,28 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from workbench.interchange.pieces import Foreign, History, Piece, Role, Text, Use, merged
+from workbench.interchange.pieces import (
+    Foreign,
+    History,
+    Piece,
+    Role,
+    Text,
+    Use,
+    last_start,
+    merged,
+)
 
 __all__ = ["read_handlebars", "write_handlebars"]
 
 _TAG = re.compile(
-    r"(?P<comment>\{\{~?!--(?P<long>.*?)--~?\}\}|\{\{~?!(?P<short>[^}]*?)~?\}\})"
-    r"|(?P<triple>\{\{\{[ \t\r\n]*(?P<raw>[^{}]*?)[ \t\r\n]*\}\}\})"
+    r"(?:\{\{~?![^}]*?~?\}\})"
+    r"|(?P<triple>\{\{\{(?P<raw>[^{}]*+)\}\}\})"
     r"|(?P<tag>\{\{(?P<open>~?)(?P<inside>[^{}]*?)(?P<close>~?)\}\})",
     re.DOTALL,
 )
+_LONG_COMMENT = re.compile(r"\{\{~?!--.*?--~?\}\}", re.DOTALL)
+_LONG_OPENS = re.compile(r"\{\{~?!--")
+_LONG_CLOSES = re.compile(r"--~?\}\}")
 _IDENTIFIER = re.compile(
     r"[^\s!\"#%&'()*+,./;<=>@\[\\\]^`{|}~0-9-][^\s!\"#%&'()*+,./;<=>@\[\\\]^`{|}~]*"
 )
@@ -39,6 +51,7 @@ def read_handlebars(text: str, *, markers: bool) -> list[Piece]:
     pieces: list[Piece] = []
     position = 0
     cut = False  # whether the last tag cuts the white space behind it
+    last_close = last_start(_LONG_CLOSES, text)
     while (start := text.find("{{", position)) >= 0:
         backslashes = len(text[position:start]) - len(text[position:start].rstrip("\\"))
         if backslashes == 1:
@@ -47,7 +60,7 @@ def read_handlebars(text: str, *, markers: bool) -> list[Piece]:
             position, cut = end, False
             continue
         literal = text[position : start - 1] if backslashes else text[position:start]
-        match = _TAG.match(text, start)
+        match = _tag(text, start, last_close)
         source = match[0] if match else text[start : start + 40].split("\n")[0]
         pieces.append(_before(_behind(cut, literal), source))
         pieces.append(_piece(match, source, text.count("\n", 0, start) + 1, markers))
@@ -57,6 +70,17 @@ def read_handlebars(text: str, *, markers: bool) -> list[Piece]:
         cut = source.rstrip("}").endswith("~")
     pieces.append(_behind(cut, text[position:]))
     return merged(pieces)
+
+
+def _tag(text: str, start: int, last_close: int) -> re.Match[str] | None:
+    """Return the tag that begins at `start`.
+
+    A long comment is looked for only where an end of one lies ahead, at most at `last_close`:
+    looking for one in vain, tag by tag, would take time that grows with the square of the length.
+    """
+    opens = _LONG_OPENS.match(text, start)
+    long = _LONG_COMMENT.match(text, start) if opens and opens.end() <= last_close else None
+    return long or _TAG.match(text, start)
 
 
 def _line(text: str, position: int) -> int:
@@ -84,7 +108,7 @@ def _before(literal: Text, source: str) -> Text:
 def _piece(match: re.Match[str] | None, source: str, line: int, markers: bool) -> Piece:
     if match is None:
         return Text("")
-    if match["comment"]:
+    if source.startswith(("{{!", "{{~!")):
         return Foreign(source, "a comment", line, is_comment=True)
     inside = (match["raw"] if match["triple"] else match["inside"]).strip()
     if markers and inside == "history":

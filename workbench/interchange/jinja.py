@@ -10,13 +10,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from workbench.interchange.pieces import Foreign, Piece, Text, Use, is_variable_name, merged
+from workbench.interchange.pieces import (
+    Foreign,
+    Piece,
+    Text,
+    Use,
+    is_variable_name,
+    last_start,
+    merged,
+)
 
 __all__ = ["read_jinja", "write_jinja"]
 
+_RAW = re.compile(r"\{%[-+]?\s*+raw\s*+[-+]?%\}")
+_END_RAW = re.compile(r"\{%[-+]?\s*+endraw\s*+[-+]?%\}")
 _TAG = re.compile(
-    r"\{%[-+]?\s*raw\s*[-+]?%\}(?P<raw>.*?)\{%[-+]?\s*endraw\s*[-+]?%\}"
-    r"|\{\#(?P<comment>.*?)\#\}"
+    r"\{\#(?P<comment>.*?)\#\}"
     r"|\{%(?P<statement>.*?)%\}"
     r"|\{\{(?P<expression>(?:\"[^\"\n]*\"|'[^'\n]*'|[^{}\"']|\{(?!\{)|\}(?!\}))*)\}\}",
     re.DOTALL,
@@ -31,26 +40,38 @@ def read_jinja(text: str) -> list[Piece]:
     pieces: list[Piece] = []
     position = 0
     cut = False
+    last_end = last_start(_END_RAW, text)
     while opens := _OPENS.search(text, position):
         start = opens.start()
         literal = text[position:start].lstrip() if cut else text[position:start]
         line = text.count("\n", 0, start) + 1
-        match = _TAG.match(text, start)
-        if match is None:
+        found = _tag(text, start, line, last_end)
+        if found is None:
             pieces += [Text(literal), Foreign(text[start:], "a tag that is not closed", line)]
             return merged(pieces)
         if text[start + 2 : start + 3] == "-":
             literal = literal.rstrip()
-        pieces += [Text(literal), _piece(match, line)]
-        position = match.end()
+        piece, position = found
+        pieces += [Text(literal), piece]
         cut = text[position - 3 : position - 2] == "-"
     pieces.append(Text(text[position:].lstrip() if cut else text[position:]))
     return merged(pieces)
 
 
+def _tag(text: str, start: int, line: int, last_end: int) -> tuple[Piece, int] | None:
+    """Return the piece that begins at `start` and where it ends; None if it is not closed.
+
+    Raw text is looked for only where an end of it lies ahead, at most at `last_end`: looking for
+    one in vain, tag by tag, would take time that grows with the square of the length.
+    """
+    raw = _RAW.match(text, start)
+    if raw and raw.end() <= last_end and (end := _END_RAW.search(text, raw.end())):
+        return Text(text[raw.end() : end.start()]), end.end()
+    match = _TAG.match(text, start)
+    return None if match is None else (_piece(match, line), match.end())
+
+
 def _piece(match: re.Match[str], line: int) -> Piece:
-    if match["raw"] is not None:
-        return Text(match["raw"])
     if match["comment"] is not None:
         return Foreign(match[0], "a comment", line, is_comment=True)
     if match["statement"] is not None:

@@ -25,7 +25,7 @@ from workbench.interchange.foreign_yaml import parse_foreign_yaml
 from workbench.interchange.losses import FieldPath, LossReport, Source, path_text
 from workbench.interchange.writing import mapping_source
 
-__all__ = ["ImportedModels", "read_litellm"]
+__all__ = ["ImportedModels", "key_variable", "read_litellm"]
 
 _OWN_PROVIDERS: Final = {"openai": "openai", "ollama": "ollama", "ollama_chat": "ollama"}
 _SPEAK_OPENAI: Final = frozenset(
@@ -145,7 +145,12 @@ def _endpoint(
     if not isinstance(address, str) or address.startswith(_FROM_ENVIRONMENT):
         document.lose(path, "the environment is not read: write the address into workbench.yaml")
         return None
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # as of http://[
+        document.note(path_text(path), "", "it is no address", "dropped")
+        document.take(*path)
+        return None
     if parts.scheme not in ("http", "https") or "@" in parts.netloc or parts.query:
         document.note(
             path_text(path), parts.hostname or "", "it is no plain http address", "dropped"
@@ -173,13 +178,14 @@ def _key(document: Source, path: FieldPath, endpoint: str | None, keys: dict[str
     value = document.at(*path)
     if value is None:
         return
-    variable = "OPENAI_API_KEY" if endpoint is None else _variable(endpoint)
+    variable = "OPENAI_API_KEY" if endpoint is None else key_variable(endpoint)
     document.lose(path, f"keys are read from the environment only, here from {variable}")
     if endpoint is not None and isinstance(value, str) and value.startswith(_FROM_ENVIRONMENT):
         keys[endpoint] = value.removeprefix(_FROM_ENVIRONMENT)
 
 
-def _variable(endpoint: str) -> str:
+def key_variable(endpoint: str) -> str:
+    """Return the environment variable that holds the key of an endpoint."""
     return f"WORKBENCH_ENDPOINT_{endpoint.upper().replace('-', '_')}_API_KEY"
 
 
@@ -197,9 +203,13 @@ def _facts(document: Source, at: FieldPath, entry: dict[str, JSON], valid_from: 
     for place in (info, params):
         for name, ours in _PRICES.items():
             dollars = document.at(*place, name)
-            if isinstance(dollars, (int, float)) and not isinstance(dollars, bool):
+            if not isinstance(dollars, (int, float)) or isinstance(dollars, bool):
+                continue
+            told = float(Decimal(str(dollars)) * _MILLION)
+            if price.setdefault(ours, told) == told:
                 document.take(*place, name)
-                price.setdefault(ours, float(Decimal(str(dollars)) * _MILLION))
+            else:
+                document.lose((*place, name), "model_info has another price for it, which counts")
     if {"input", "output"} <= set(price):
         entry["prices"] = [{"from": valid_from, **price}]
     elif price:

@@ -101,6 +101,11 @@ def read_openai_evals(
             parse_foreign_yaml(file.text, source=file.name), _REASONS, file.name
         )
         task, samples_file = _registry_task(registry, file.name, samples)
+    elif samples:
+        raise Invalid(
+            f"{file.name} is read as the samples themselves, and --tests names others.",
+            hint="Leave --tests out, or import the registry's YAML with --tests samples.jsonl.",
+        )
     else:
         registry = None
         task, samples_file = _Task(slug(file.stem) or "evals", eval_class or ""), file

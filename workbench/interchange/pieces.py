@@ -25,6 +25,7 @@ __all__ = [
     "Use",
     "cannot_precede_variable",
     "is_variable_name",
+    "last_start",
     "literal_braces",
     "merged",
     "our_pieces",
@@ -32,7 +33,7 @@ __all__ = [
     "strip_ends",
 ]
 
-_SPACED = re.compile(r"\{\{[ \t]*([^{}\n]{1,100}?)[ \t]*\}\}")
+_SPACED = re.compile(r"\{\{[ \t]*+([^{}\n]{1,100}?)[ \t]*+\}\}")
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,11 @@ def is_variable_name(name: str) -> bool:
         return compile_template(f"{{{{{name}}}}}").names == (name,)
     except TemplateSyntaxError:
         return False
+
+
+def last_start(pattern: re.Pattern[str], text: str) -> int:
+    """Return where the last match of a pattern begins; -1 if there is none."""
+    return max((match.start() for match in pattern.finditer(text)), default=-1)
 
 
 def merged(pieces: Iterable[Piece]) -> list[Piece]:

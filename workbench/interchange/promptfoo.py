@@ -9,7 +9,7 @@ the user names it too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -29,7 +29,13 @@ from workbench.interchange.losses import FieldPath, Source, path_text
 from workbench.interchange.pieces import Piece, Use
 from workbench.interchange.promptfoo_assertions import names_a_file
 from workbench.interchange.promptfoo_models import Providers, model_of, read_providers
-from workbench.interchange.promptfoo_tests import TEST_REASONS, Judged, TestCase, read_tests
+from workbench.interchange.promptfoo_tests import (
+    RESERVED_METADATA,
+    TEST_REASONS,
+    Judged,
+    TestCase,
+    read_tests,
+)
 from workbench.interchange.prompts import Draft, DraftMessage, ImportedPrompt, assemble, prompt_name
 from workbench.interchange.writing import mapping_source
 from workbench.scorers.checks import CHECKS_FIELD
@@ -91,12 +97,13 @@ def read_promptfoo(
     scorers, expected = _judges(cases, judge_model)
     repetitions = _repetitions(document)
     notes = list(_notes(cases))
+    examples = list(keyed(list(_rows(document, cases, written, expected))))
     reports = [(config.name, document.finish())]
     reports += [(told, source.finish()) for told, source in sources]
     return ImportedEvaluation(
         name=own_name,
         description=description,
-        examples=list(keyed(list(_rows(cases, written, expected)))),
+        examples=examples,
         prompts=written,
         models=providers.distinct_models,
         parameters=providers.sets[0] if len(providers.sets) == 1 else list(providers.sets),
@@ -356,15 +363,17 @@ def _affixes(document: Source, drafts: Sequence[Draft], cases: Sequence[TestCase
 
 
 def _rows(
-    cases: Sequence[TestCase], prompts: Sequence[ImportedPrompt], expected: Mapping[int, str]
+    document: Source,
+    cases: Sequence[TestCase],
+    prompts: Sequence[ImportedPrompt],
+    expected: Mapping[int, str],
 ) -> Iterator[tuple[str, dict[str, JSON]]]:
     """Yield description and row of each test; a value that no prompt uses is metadata."""
     used = {name for prompt in prompts for name in prompt.content.variables}
     for index, case in enumerate(cases):
         values = {name: case.variables.get(name, "") for name in sorted(used)}
         values = {name: "" if value is None else value for name, value in values.items()}
-        others = {name: v for name, v in case.variables.items() if name not in used}
-        metadata: dict[str, JSON] = {**others, **case.metadata}
+        metadata = {**_unused(document, case, used), **case.metadata}
         if case.description:
             metadata["description"] = case.description
         if case.checks:
@@ -375,6 +384,23 @@ def _rows(
         if metadata:
             row["metadata"] = metadata
         yield case.description, row
+
+
+def _unused(document: Source, case: TestCase, used: Collection[str]) -> dict[str, JSON]:
+    """Return the values that no prompt uses, without those whose names metadata has a use for."""
+    found: dict[str, JSON] = {}
+    for name, value in case.variables.items():
+        if name in used:
+            continue
+        if name in RESERVED_METADATA:
+            why = f"no prompt uses it, and {name} is used by the import itself"
+        elif case.metadata.get(name, value) != value:
+            why = "no prompt uses it, and the test's metadata has this name too"
+        else:
+            found[name] = value
+            continue
+        document.note(f"vars.{name}", "", why, "dropped")
+    return found
 
 
 # Judges

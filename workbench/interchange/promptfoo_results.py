@@ -80,12 +80,13 @@ def _result(
     reason = _failure_reason(row)
     components: list[JSON] = [
         {
-            "pass": score.passed if score.passed is not None else score.status == "scored",
-            "score": score.value or 0.0,
-            "reason": score.explanation or score.reason or score.status,
+            "pass": score.passed is not False,
+            "score": score.value,
+            "reason": score.explanation or score.status,
             "assertion": {"type": "equals", "metric": name},
         }
         for name, score in row.scores.items()
+        if score.value is not None
     ]
     error = row.error or row.error_code
     if reason == 2 and error is None:

@@ -22,7 +22,7 @@ from app.core.hashing import JSON
 from workbench.interchange.evaluations import ForeignFile, check_count
 from workbench.interchange.foreign_json import MAX_BYTES, parse_foreign_json
 from workbench.interchange.foreign_yaml import parse_foreign_yaml
-from workbench.interchange.losses import FieldPath, Source
+from workbench.interchange.losses import FieldPath, Source, path_text
 from workbench.interchange.promptfoo_assertions import (
     JUDGED,
     NotFilled,
@@ -34,9 +34,12 @@ from workbench.interchange.promptfoo_assertions import (
     is_kind,
     names_a_file,
 )
-from workbench.scorers.checks import CHECKS_FIELD
+from workbench.scorers.checks import CHECKS_FIELD, MAX_CHECKS
 
-__all__ = ["TEST_REASONS", "Judged", "TestCase", "read_tests"]
+__all__ = ["RESERVED_METADATA", "TEST_REASONS", "Judged", "TestCase", "read_tests"]
+
+RESERVED_METADATA: Final = frozenset({CHECKS_FIELD, "description"})
+"""Names in an example's metadata to which the import itself gives a meaning."""
 
 _MAX_ROWS: Final = 100_000
 _TEMPLATES: Final = "#/assertionTemplates/"
@@ -126,7 +129,8 @@ def read_tests(
 ) -> tuple[list[TestCase], list[tuple[str, Source]]]:
     """Return all tests, and the source of each test file by its name.
 
-    Raises `Invalid` for files that cannot be read and for more combinations than are taken.
+    Raises `Invalid` for files that cannot be read and for more combinations or assertions of
+    one test than are taken.
     """
     sources: dict[str, Source] = {}
     rows = list(_all_rows(config, files, sources))
@@ -142,6 +146,7 @@ def read_tests(
         rows = [_Row({}, config, ("tests",), ())]  # promptfoo then asks once, with no values
     for row in rows:
         reader = _CaseReader(row, default, tools)
+        reader.check_assertions()
         combinations = reader.combinations()
         count += math.prod(len(values) for values in combinations.values())
         check_count(count)
@@ -309,7 +314,10 @@ def _csv_row(source: Source, line: str) -> _Row:
             shape["description"] = source.take(line, name)
         elif name == "__threshold":
             shape["threshold"] = _number(cell)
-            source.take(line, name)
+            if is_amount(shape["threshold"]):
+                source.take(line, name)
+            else:
+                source.lose((line, name), "a number from 0 is wanted")
         elif name == "__metric":
             source.lose((line, name), "scores have the names of scorers here")
         elif name.startswith("__metadata:"):
@@ -370,6 +378,12 @@ def _kind(shape: JSON) -> str:
     return str(shape.get("type")) if isinstance(shape, Mapping) else ""
 
 
+def _members(shape: JSON) -> Sequence[JSON]:
+    """Return the assertions of an `assert-set`; none if it is no set."""
+    items = shape.get("assert") if isinstance(shape, Mapping) else None
+    return items if _kind(shape) == "assert-set" and isinstance(items, (list, tuple)) else ()
+
+
 class _CaseReader:
     """Makes the cases of one test, once for each combination of its values."""
 
@@ -378,6 +392,17 @@ class _CaseReader:
         self._default = default
         self._tools = tools
         self._options = {**self._part("options", default), **self._part("options", row)}
+
+    def check_assertions(self) -> None:
+        """Raise `Invalid` for more assertions, those in sets included, than checks are run."""
+        shapes = [shape for row in self._asserting() for shape, _ in row.assertions]
+        count = len(shapes) + sum(len(_members(shape)) for shape in shapes)
+        if count > MAX_CHECKS:
+            path = self._row.path[:-1] if self._is_cells(self._row) else self._row.path
+            raise Invalid(
+                f"{path_text(path)} has {count:,} assertions, those of sets and of the default "
+                f"test included; an example has at most {MAX_CHECKS} checks. Split the test."
+            )
 
     def combinations(self) -> dict[str, Sequence[JSON]]:
         """Return the values that each variable takes; a list of texts is several values."""
@@ -398,8 +423,7 @@ class _CaseReader:
     def case(self, raw: dict[str, JSON]) -> TestCase:
         variables = self._values(raw)
         case = TestCase(variables)
-        rows = [self._row] if self._options.get("disableDefaultAsserts") else self._both()
-        for row in rows:
+        for row in self._asserting():
             for shape, place in row.assertions:
                 case.checks += self._checks(shape, place, case)
         for row in self._both():
@@ -435,9 +459,8 @@ class _CaseReader:
     def _set(
         self, shape: Mapping[str, JSON], place: Place, case: TestCase
     ) -> dict[str, JSON] | None:
-        items = shape.get("assert")
         parts: list[dict[str, JSON]] = []
-        for index, item in enumerate(items if isinstance(items, (list, tuple)) else ()):
+        for index, item in enumerate(_members(shape)):
             below = Place(place.source, (*place.path, "assert", index))
             check = None
             if _kind(item) in (*JUDGED, "assert-set"):
@@ -456,9 +479,11 @@ class _CaseReader:
             text = filled(value, case.variables) if isinstance(value, str) else ""
         except NotFilled as error:
             place.lose(str(error))
+            case.left_out += 1
             return
         if names_a_file(value) or shape.get("transform") is not None:
             place.lose("files are never opened and code is never run")
+            case.left_out += 1
             return
         provider = shape.get("provider") or self._options.get("provider")
         case.judged.append(
@@ -469,6 +494,9 @@ class _CaseReader:
 
     def _both(self) -> list[_Row]:
         return [self._default, self._row]
+
+    def _asserting(self) -> list[_Row]:
+        return [self._row] if self._options.get("disableDefaultAsserts") else self._both()
 
     def _part(self, name: str, row: _Row) -> dict[str, JSON]:
         value = row.shape.get(name)
@@ -506,7 +534,7 @@ class _CaseReader:
     def _metadata(self, row: _Row) -> dict[str, JSON]:
         found = self._part("metadata", row)
         for name in list(found):
-            if name in (CHECKS_FIELD, "description"):
+            if name in RESERVED_METADATA:
                 self._lose(row, ("metadata", name), f"{name} is used by the import itself")
                 del found[name]
             else:

@@ -1,9 +1,8 @@
-"""Microsoft Prompty files (`.prompty`), the first form and the second.
+"""Which form a Microsoft Prompty file (`.prompty`) has, the first or the second.
 
 The forms differ in their front matter: the first has `model.configuration` and
 `model.parameters`, the second `model.options`, typed inputs with `kind`, and `outputs`. A file
-that shows neither is read as the first. References (`${env:…}`, `${file:…}`) are never
-resolved, and keys and connections are never taken over or shown.
+that shows neither is read as the first.
 """
 
 from __future__ import annotations
@@ -13,25 +12,16 @@ from typing import Literal
 
 from app.core.hashing import JSON
 from workbench.interchange.foreign_yaml import parse_foreign_yaml
-from workbench.interchange.prompts import Imported
 from workbench.interchange.prompty_body import split_front_matter
-from workbench.interchange.prompty_v1 import read_prompty_v1
-from workbench.interchange.prompty_v2 import read_prompty_v2
 
-__all__ = ["prompty_version", "read_prompty"]
+__all__ = ["prompty_version"]
 
 _ONLY_V2 = frozenset({"displayName", "metadata", "instructions", "tools"})
 _MODEL_V2 = frozenset({"id", "provider", "apiType", "options", "connection"})
 
 
-def read_prompty(text: str, *, source: str, file_stem: str) -> Imported:
-    """Read one file of either form. Raises `Invalid` for a file without front matter."""
-    read = read_prompty_v2 if prompty_version(text, source) == 2 else read_prompty_v1
-    return read(text, source=source, file_stem=file_stem)
-
-
 def prompty_version(text: str, source: str) -> Literal[1, 2]:
-    """Return which form a file has."""
+    """Return which form a file has. Raises `Invalid` for a file without front matter."""
     value = parse_foreign_yaml(split_front_matter(text, source).yaml, source=source).value
     if not isinstance(value, Mapping):
         return 1

@@ -1,23 +1,25 @@
-"""The body of a Prompty file: role lines, and templates in Jinja or Mustache.
+"""What both forms of Prompty files share: front matter, role lines, Jinja or Mustache.
 
 A line that holds a role and a colon (`system:`, `# user:`, in the newer form also
 `user[name="x"]:`) begins a message. Prompty fills in the values first and looks for such lines
 afterwards; here the template is split before any value is known, so that no value can speak in
-another role. Text before the first role line is the system's.
+another role. Text before the first role line is the system's. References (`${env:…}`,
+`${file:…}`) are never resolved, and keys and connections are never taken over or shown.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from app.core.errors import Invalid
 from app.schemas.prompts import MessagePlaceholder
+from workbench.interchange.foreign_yaml import ForeignYaml, parse_foreign_yaml
 from workbench.interchange.handlebars import read_handlebars
 from workbench.interchange.jinja import read_jinja, write_jinja
-from workbench.interchange.losses import Source
+from workbench.interchange.losses import FieldPath, Source
 from workbench.interchange.pieces import (
     Foreign,
     History,
@@ -28,12 +30,21 @@ from workbench.interchange.pieces import (
     our_pieces,
     strip_ends,
 )
-from workbench.interchange.prompts import DraftMessage, Exportable
+from workbench.interchange.prompts import (
+    JINJA_FORMS,
+    Draft,
+    DraftMessage,
+    Exportable,
+    prompt_name,
+)
+from workbench.interchange.writing import mapping_source
 
 __all__ = [
     "Engine",
     "FrontMatter",
+    "engine_at",
     "read_body",
+    "read_head",
     "split_front_matter",
     "split_history",
     "write_body",
@@ -45,9 +56,9 @@ _FRONT: Final = re.compile(
     r"\A\s*---[ \t]*\r?\n(?P<yaml>(?:.*?\n)??)---[ \t]*(?:\r?\n(?P<body>.*))?\Z", re.DOTALL
 )
 _ROLE_LINE: Final = {
-    1: re.compile(r"[ \t]*#?[ \t]*(?P<role>system|user|assistant|function)[ \t]*:[ \t]*", re.I),
+    1: re.compile(r"[ \t]*+#?[ \t]*+(?P<role>system|user|assistant|function)[ \t]*:[ \t]*", re.I),
     2: re.compile(
-        r"[ \t]*#?[ \t]*(?P<role>system|user|assistant|developer)"
+        r"[ \t]*+#?[ \t]*+(?P<role>system|user|assistant|developer)"
         r"(?P<attributes>\[[^\]\n]{0,500}\])?[ \t]*:[ \t]*",
         re.I,
     ),
@@ -75,6 +86,41 @@ def split_front_matter(text: str, source: str) -> FrontMatter:
     above = text[: match.start("yaml")].count("\n")
     first_line = text[: match.start("body")].count("\n") + 1 if match["body"] else 1
     return FrontMatter("\n" * above + match["yaml"], match["body"] or "", first_line)
+
+
+def read_head(
+    text: str, reasons: Mapping[str, str], *, source: str, file_stem: str
+) -> tuple[FrontMatter, Source, Draft]:
+    """Return a file's parts, its front matter as a source, and a draft with name and description.
+
+    Raises `Invalid` for a file without front matter.
+    """
+    front = split_front_matter(text, source)
+    parsed = parse_foreign_yaml(front.yaml, source=source)
+    if parsed.value is None:
+        parsed = ForeignYaml({})
+    document = mapping_source(parsed, reasons, source)
+    draft = Draft(prompt_name(document, document.text("name"), ("name",), file_stem))
+    draft.description = document.text("description")
+    draft.written_otherwise = JINJA_FORMS
+    return front, document, draft
+
+
+def engine_at(document: Source, path: FieldPath) -> Engine:
+    """Take the template engine that `path` names; Jinja where none is told."""
+    kind = document.at(*path)
+    if kind == "mustache":
+        document.lose(
+            path,
+            "Mustache writes &, < and > as HTML does; here a value goes in as it is",
+            "changed",
+        )
+        return "mustache"
+    if kind == "jinja2":
+        document.take(*path)
+    elif kind is not None:
+        document.lose(path, "no such template language is known", changes_meaning=True)
+    return "jinja2"
 
 
 def read_body(

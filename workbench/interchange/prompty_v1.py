@@ -8,7 +8,6 @@ from typing import Final
 
 from app.core.hashing import JSON
 from app.schemas.prompts import Variable
-from workbench.interchange.foreign_yaml import ForeignYaml, parse_foreign_yaml
 from workbench.interchange.losses import FieldPath, Source, is_reference
 from workbench.interchange.pieces import Use
 from workbench.interchange.prompts import (
@@ -19,16 +18,16 @@ from workbench.interchange.prompts import (
     Imported,
     add_parameter,
     assemble,
-    prompt_name,
 )
 from workbench.interchange.prompty_body import (
     Engine,
+    engine_at,
     read_body,
-    split_front_matter,
+    read_head,
     write_body,
 )
 from workbench.interchange.schemas import declare_variable
-from workbench.interchange.writing import Written, close, mapping_source, note_unwritten
+from workbench.interchange.writing import Written, close, note_unwritten
 from workbench.yaml_text import dump_yaml
 
 __all__ = ["read_prompty_v1", "write_prompty_v1"]
@@ -72,14 +71,7 @@ _REASONS: Final = MappingProxyType(
 
 def read_prompty_v1(text: str, *, source: str, file_stem: str) -> Imported:
     """Read one file. Raises `Invalid` for a file without front matter."""
-    front = split_front_matter(text, source)
-    parsed = parse_foreign_yaml(front.yaml, source=source)
-    if parsed.value is None:
-        parsed = ForeignYaml({})
-    document = mapping_source(parsed, _REASONS, source)
-    draft = Draft(prompt_name(document, document.text("name"), ("name",), file_stem))
-    draft.description = document.text("description")
-    draft.written_otherwise = JINJA_FORMS
+    front, document, draft = read_head(text, _REASONS, source=source, file_stem=file_stem)
     if document.at("base") is not None:
         document.lose(
             ("base",), "another file is never read for what it adds", changes_meaning=True
@@ -93,26 +85,11 @@ def read_prompty_v1(text: str, *, source: str, file_stem: str) -> Imported:
 
 def _engine(document: Source) -> Engine:
     """Take the template engine; Jinja where none is told."""
-    value = document.at("template")
-    if isinstance(value, Mapping):
-        kind = document.at("template", "type")
-        if document.at("template", "parser") in ("prompty", "prompty.chat"):
-            document.take("template", "parser")
-        path: tuple[str, ...] = ("template", "type")
-    else:
-        kind, path = value, ("template",)
-    if kind == "mustache":
-        document.lose(
-            path,
-            "Mustache writes &, < and > as HTML does; here a value goes in as it is",
-            "changed",
-        )
-        return "mustache"
-    if kind == "jinja2":
-        document.take(*path)
-    elif kind is not None:
-        document.lose(path, "no such template language is known", changes_meaning=True)
-    return "jinja2"
+    if not isinstance(document.at("template"), Mapping):
+        return engine_at(document, ("template",))
+    if document.at("template", "parser") in ("prompty", "prompty.chat"):
+        document.take("template", "parser")
+    return engine_at(document, ("template", "type"))
 
 
 def _model(document: Source, draft: Draft) -> None:

@@ -12,7 +12,6 @@ from typing import Final
 
 from app.core.hashing import JSON
 from app.schemas.prompts import MessagePlaceholder, Variable
-from workbench.interchange.foreign_yaml import ForeignYaml, parse_foreign_yaml
 from workbench.interchange.losses import FieldPath, Source, is_reference, path_text
 from workbench.interchange.pieces import Foreign, Use
 from workbench.interchange.prompts import (
@@ -25,12 +24,12 @@ from workbench.interchange.prompts import (
     add_parameter,
     add_response_schema,
     assemble,
-    prompt_name,
 )
 from workbench.interchange.prompty_body import (
     Engine,
+    engine_at,
     read_body,
-    split_front_matter,
+    read_head,
     split_history,
     write_body,
 )
@@ -39,7 +38,6 @@ from workbench.interchange.writing import (
     Written,
     close,
     functions,
-    mapping_source,
     note_further,
     note_schema_details,
     note_unwritten,
@@ -93,14 +91,7 @@ _REASONS: Final = MappingProxyType(
 
 def read_prompty_v2(text: str, *, source: str, file_stem: str) -> Imported:
     """Read one file. Raises `Invalid` for a file without front matter."""
-    front = split_front_matter(text, source)
-    parsed = parse_foreign_yaml(front.yaml, source=source)
-    if parsed.value is None:
-        parsed = ForeignYaml({})
-    document = mapping_source(parsed, _REASONS, source)
-    draft = Draft(prompt_name(document, document.text("name"), ("name",), file_stem))
-    draft.description = document.text("description")
-    draft.written_otherwise = JINJA_FORMS
+    front, document, draft = read_head(text, _REASONS, source=source, file_stem=file_stem)
     draft.messages = read_body(document, front, 2, _engine(document))
     for name in document.keys("model", "options"):
         path = ("model", "options", name)
@@ -115,7 +106,6 @@ def _engine(document: Source) -> Engine:
     """Take the template engine; Jinja where none is told."""
     shape = document.at("template", "format")
     path = ("template", "format", "kind") if isinstance(shape, Mapping) else ("template", "format")
-    kind = document.at(*path)
     if document.at("template", "format", "strict") is not None:
         # Text of values never becomes a role here, whatever the file asks for.
         document.take("template", "format", "strict")
@@ -125,18 +115,7 @@ def _engine(document: Source) -> Engine:
     )
     if document.at(*where) == "prompty":
         document.take(*where)
-    if kind == "mustache":
-        document.lose(
-            path,
-            "Mustache writes &, < and > as HTML does; here a value goes in as it is",
-            "changed",
-        )
-        return "mustache"
-    if kind == "jinja2":
-        document.take(*path)
-    elif kind is not None:
-        document.lose(path, "no such template language is known", changes_meaning=True)
-    return "jinja2"
+    return engine_at(document, path)
 
 
 def _properties(document: Source, *path: str | int) -> Iterator[tuple[str, FieldPath]]:

@@ -3,9 +3,7 @@
 Rows are written as they come, so that memory does not grow with the number of cells; JUnit
 needs counts before the rows and therefore puts them aside in a temporary file.
 
-A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` for a formula, and a model may
-write one. Texts in CSV that begin so get a `'` in front (OWASP, "CSV Injection"); numbers are
-written by us and stay numbers.
+Texts in CSV are cells that no spreadsheet takes for formulas, see `workbench.cell_text`.
 """
 
 from __future__ import annotations
@@ -24,13 +22,13 @@ from xml.sax.saxutils import escape, quoteattr
 from app.core.errors import ConfigurationError
 from app.core.hashing import JSON, ordered_json
 from app.schemas.scores import ScoreView
+from workbench.cell_text import safe_cell
 from workbench.interchange.promptfoo_results import write_promptfoo_results
 from workbench.interchange.result_rows import ResultRow, Rows, Title, json_bytes
 from workbench.xml_text import xml_text
 
-__all__ = ["RESULT_FORMATS", "ResultFormat", "safe_cell"]
+__all__ = ["RESULT_FORMATS", "ResultFormat"]
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _HALF: Final = re.compile("[\ud800-\udfff]")  # of a character: UTF-8 cannot hold it alone
 _BATCH: Final = 1000  # rows of one Parquet row group
 
@@ -158,13 +156,6 @@ def _text(value: JSON) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return ordered_json(value)
-
-
-def safe_cell(value: object) -> object:
-    """Return a cell that no spreadsheet takes for a formula."""
-    if isinstance(value, str) and value.lstrip(" ").startswith(_FORMULA):
-        return f"'{value}"
-    return "" if value is None else value
 
 
 async def _csv(title: Title, rows: Rows, file: IO[bytes]) -> int:

@@ -8,17 +8,21 @@ Every step reads what the one before it stored, so that an interrupted flow is s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from app.bootstrap import Services
+from app.core.hashing import JSON
 from app.core.permissions import Actor
 from app.llm.budget import BudgetReached
 from app.schemas.budgets import BudgetView
 from app.schemas.experiments import ExperimentView
 from app.schemas.generations import RunTotals
+from app.schemas.jobs import JobStatus
 from workbench.runner.generation.execute import (
     AUTO_CONCURRENCY,
     ExecutionOptions,
@@ -48,7 +52,8 @@ class Ending(StrEnum):
 @dataclass(frozen=True)
 class CarriedOut:
     """What came of an experiment: `totals` by run in its order, and the comparisons' results,
-    none unless it is completed. `budget` is None if it has none."""
+    none unless it is completed. `budget` is None if it has none. `notes` are sentences about what
+    judges could not judge for now."""
 
     experiment: ExperimentView
     ending: Ending
@@ -56,6 +61,7 @@ class CarriedOut:
     totals: Sequence[RunTotals]
     comparisons: Sequence[Mapping[str, Any]] = ()
     budget: BudgetView | None = None
+    notes: Sequence[str] = ()
 
     @property
     def done(self) -> int:
@@ -84,22 +90,68 @@ async def generate(
     *,
     processes: int = 1,
     on_start: Callable[[Work], None] = lambda work: None,
+    job_id: UUID | None = None,
 ) -> ExecutionReport:
     """Carry out the open cells as one job, in this process or shared out to several.
 
     `on_start` is given the work, to watch and to stop it. A cancelled task ends at once; what
-    has ended is stored.
+    has ended is stored. `job_id` is the job that asked for it, which does not end here; without
+    one the work has a job of its own.
     """
-    job_id = await services.experiments.begin_job(
-        actor, experiment.id, concurrency=options.concurrency or AUTO_CONCURRENCY
-    )
-    started: list[Work] = []
+    async with _recorded(services, actor, experiment, options, job_id) as record:
+        return await _work(services, actor, experiment, options, processes, on_start, record)
 
+
+@dataclass
+class _Record:
+    """What the job's row is to say of the work."""
+
+    status: JobStatus = "failed"
+    work: Work | None = None
+
+    @property
+    def detail(self) -> dict[str, JSON]:
+        return progress_detail(Progress() if self.work is None else self.work.progress)
+
+
+@asynccontextmanager
+async def _recorded(
+    services: Services,
+    actor: Actor,
+    experiment: ExperimentView,
+    options: ExecutionOptions,
+    job_id: UUID | None,
+) -> AsyncIterator[_Record]:
+    """Yield what a job's row is to say, and store it however the work ends."""
+    jobs, concurrency = services.jobs, options.concurrency or AUTO_CONCURRENCY
+    record = _Record()
+    if job_id is not None:
+        await jobs.adopt(actor, job_id, experiment.id, concurrency=concurrency)
+        try:
+            yield record
+        finally:
+            await jobs.note(actor, job_id, record.detail)
+        return
+    own = await jobs.begin(actor, experiment.id, concurrency=concurrency)
+    try:
+        yield record
+    finally:
+        await jobs.end(actor, own, status=record.status, detail=record.detail)
+
+
+async def _work(
+    services: Services,
+    actor: Actor,
+    experiment: ExperimentView,
+    options: ExecutionOptions,
+    processes: int,
+    on_start: Callable[[Work], None],
+    record: _Record,
+) -> ExecutionReport:
     def begin(work: Work) -> None:
-        started.append(work)
+        record.work = work
         on_start(work)
 
-    status = "failed"
     try:
         if processes > 1:
             group = ProcessGroup(services.settings, actor, experiment, options, processes)
@@ -107,16 +159,11 @@ async def generate(
             report = await run_work(services, actor, experiment, group)
         else:
             report = await execute(services, actor, experiment, options, on_start=begin)
-        status = "stopped" if report.stopped or report.fatal else "done"
-        return report
     except asyncio.CancelledError:
-        status = "stopped"
+        record.status = "stopped"
         raise
-    finally:
-        progress = started[0].progress if started else Progress()
-        await services.experiments.end_job(
-            actor, job_id, status=status, detail=progress_detail(progress)
-        )
+    record.status = "stopped" if report.stopped or report.fatal else "done"
+    return report
 
 
 async def conclude(
@@ -141,13 +188,14 @@ async def _evaluate(services: Services, actor: Actor, done: CarriedOut) -> Carri
     from workbench.runner.judging.answers import JudgeStopped
     from workbench.runner.pipeline import compare_all, score_all
 
+    notes: list[str] = []
     try:
-        await score_all(services, actor, done.experiment)
-        done = replace(done, ending=await _ending(services, done))
+        await score_all(services, actor, done.experiment, note=notes.append)
+        done = replace(done, ending=await _ending(services, done), notes=notes)
         if done.ending is not Ending.COMPLETED:
             return done
         done = replace(done, experiment=await _completed(services, actor, done.experiment))
-        compared = await compare_all(services, actor, done.experiment)
+        compared = await compare_all(services, actor, done.experiment, note=notes.append)
     except JudgeStopped as stopped:
         if stopped.reason != BudgetReached.code:
             raise

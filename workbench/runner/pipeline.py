@@ -34,19 +34,26 @@ async def score_all(
     actor: Actor,
     experiment: ExperimentView,
     on_progress: Callable[[int], None] = lambda count: None,
+    *,
+    note: Callable[[str], None] = lambda text: None,
 ) -> None:
     """Score every run of an experiment with the declared scorers, within its budget.
 
-    A judge of pairs scores no run: it is asked when two are compared.
+    `note` is told what `score_run` tells. A judge of pairs scores no run: it is asked when two
+    are compared.
     """
     scorers = [s for s in experiment_scorers(experiment) if not isinstance(s, JudgePreference)]
     async with services.budgets.open(actor, experiment.id, f"judges {os.getpid()}") as budget:
         for run in experiment.runs:
-            await score_run(services, actor, run, scorers, on_progress, budget=budget)
+            await score_run(services, actor, run, scorers, on_progress, budget=budget, note=note)
 
 
 async def compare_all(
-    services: Services, actor: Actor, experiment: ExperimentView
+    services: Services,
+    actor: Actor,
+    experiment: ExperimentView,
+    *,
+    note: Callable[[str], None] = lambda text: None,
 ) -> list[Comparison]:
     """Compare every run with the declared baseline under the primary scorer.
 
@@ -68,6 +75,7 @@ async def compare_all(
             margin=experiment.plan.margin,
             plan=experiment.plan,
             budget=budget,
+            note=note,
         )
 
 

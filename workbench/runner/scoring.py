@@ -38,11 +38,13 @@ async def score_run(
     on_progress: Callable[[int], None] = lambda count: None,
     *,
     budget: BudgetStore | None = None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> list[ScorerView]:
     """Give every completed output of a run its score under each scorer that lacks one.
 
     `on_progress` is told of the number of scores stored since it was last called. What has ended
-    is stored also if the task is cancelled. `budget` is what judges spend from. Raises
+    is stored also if the task is cancelled. `budget` is what judges spend from; `note` is told of
+    outputs that a judge's provider left without a score for now. Raises
     `ConfigurationError` for a team's function that was changed or cannot be loaded, and what
     `judge_run` raises.
     """
@@ -57,7 +59,9 @@ async def score_run(
             case TeamScorer():
                 await _score_by_team(services, actor, run, view, scorer, on_progress)
             case Judge():
-                await judge_run(services, actor, run, scorer, view, on_progress, budget=budget)
+                await judge_run(
+                    services, actor, run, scorer, view, on_progress, budget=budget, note=note
+                )
             case _:
                 raise Invalid(f"{scorer.name} cannot score a run.")
     return stored

@@ -19,44 +19,19 @@ key is an error that names file and line.
 
 from __future__ import annotations
 
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from app.core.errors import Invalid
-from app.schemas.experiments import Plan
+from app.schemas.experiments import ExperimentSpec
 from workbench.workspace.strict_yaml import read_yaml
 
 __all__ = ["ExperimentFile", "read_experiment_file"]
 
 
-class ExperimentFile(BaseModel):
-    """One question as a person writes it; references are not yet resolved."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str = ""
-    description: str = ""
-    dataset: str
-    prompts: list[str] = Field(min_length=1)
-    models: list[str] = Field(min_length=1)
-    parameters: dict[str, Any] | list[dict[str, Any]] = Field(default_factory=dict)
-    repetitions: int = Field(default=1, ge=1, le=1000)
-    limit: int | None = Field(default=None, ge=1)
-    scorers: list[str | dict[str, Any]] = Field(default_factory=list)
-    baseline: str | None = None
-    map: dict[str, str] = Field(default_factory=dict)
-    plan: Plan = Field(default_factory=Plan)
-    budget: Decimal | None = Field(default=None, gt=0, le=10**9)
-
-    @property
-    def parameter_sets(self) -> list[dict[str, Any]]:
-        """At least one set; the empty one asks for nothing special."""
-        if isinstance(self.parameters, dict):
-            return [self.parameters]
-        return self.parameters or [{}]
+class ExperimentFile(ExperimentSpec):
+    """A specification in a file, or put together from flags; prompts may be files too."""
 
 
 def read_experiment_file(path: Path) -> ExperimentFile:

@@ -12,11 +12,11 @@ from pathlib import Path
 from app.bootstrap import Services
 from app.core.errors import Invalid
 from app.core.hashing import JSON
-from app.core.permissions import Actor
+from app.core.permissions import Actor, Permission, require, system_actor
 from app.llm.errors import LLMError
 from app.llm.types import ModelTarget
 from app.schemas.datasets import DatasetVersionView
-from app.schemas.experiments import NewExperiment, RequestedVariant
+from app.schemas.experiments import ExperimentSpec, NewExperiment, RequestedVariant
 from app.schemas.models import ModelVersionView
 from app.schemas.prompts import PromptVersionView
 from workbench.scorers import AnyScorer, ScorerConfig, parse_scorer
@@ -24,7 +24,6 @@ from workbench.scorers.judges import AnyJudge, Judge
 from workbench.team_scorers import workspace_scorer
 from workbench.workspace.baselines import Question, resolve_baseline
 from workbench.workspace.binding import bind_variables
-from workbench.workspace.experiment_files import ExperimentFile
 from workbench.workspace.plan_check import check_plan
 from workbench.workspace.prompt_files import is_prompt_file, read_prompt_file
 
@@ -36,17 +35,21 @@ Note = Callable[[str], None]
 async def resolve_experiment(
     services: Services,
     actor: Actor,
-    asked: ExperimentFile,
+    asked: ExperimentSpec,
     dataset: DatasetVersionView,
     note: Note,
     *,
     gate: bool = False,
+    files: bool = True,
 ) -> NewExperiment:
     """Return the experiment to be created; `note` is told what was done by itself.
 
-    `gate` says that a gate is asked for: the plan must then declare what it decides by.
+    `gate` says that a gate is asked for: the plan must then declare what it decides by. Without
+    `files` prompts are registered versions only: whoever asked may not read this machine's files.
     """
-    prompts = [await resolve_prompt(services, actor, text, note) for text in asked.prompts]
+    prompts = [
+        await resolve_prompt(services, actor, text, note, files=files) for text in asked.prompts
+    ]
     models = [await _model(services, actor, text, note) for text in asked.models]
     variants = tuple(
         RequestedVariant(
@@ -66,7 +69,9 @@ async def resolve_experiment(
         for parameters in asked.parameter_sets
     )
     _check_mapping(asked, prompts)
-    scorers = [await resolve_scorer(services, actor, spec, note) for spec in asked.scorers]
+    scorers = [
+        await resolve_scorer(services, actor, spec, note, files=files) for spec in asked.scorers
+    ]
     examples = min(dataset.example_count, asked.limit or dataset.example_count)
     check_plan(asked.plan, scorers, examples=examples, gate=gate)
     question = Question(
@@ -99,14 +104,20 @@ async def resolve_experiment(
 
 
 async def resolve_prompt(
-    services: Services, actor: Actor, text: str, note: Note
+    services: Services, actor: Actor, text: str, note: Note, *, files: bool = True
 ) -> PromptVersionView:
     """Return a registered version for a reference, or for a file.
 
-    A file with a version is registered under it; a draft is stored without a number.
+    A file with a version is registered under it; a draft is stored without a number. `NotFound`
+    for a prompt that the actor may not read; those that come with the product all may.
     """
     if not is_prompt_file(text):
-        return await services.prompts.get(text)
+        found = await services.prompts.get(text)
+        if found.origin != "builtin":
+            require(actor, Permission.PROMPT_READ, found.name)
+        return found
+    if not files:
+        raise Invalid(f"{text} is a file: name a registered version, as in NAME@2.", path="prompts")
     file = read_prompt_file(Path(text))
     registered = await services.prompts.register(
         actor,
@@ -126,7 +137,12 @@ async def resolve_prompt(
 
 
 async def resolve_scorer(
-    services: Services, actor: Actor, spec: str | Mapping[str, JSON], note: Note
+    services: Services,
+    actor: Actor,
+    spec: str | Mapping[str, JSON],
+    note: Note,
+    *,
+    files: bool = True,
 ) -> AnyScorer[ScorerConfig]:
     """Return the scorer that a text or a mapping names; a judge's prompt and models become
     versions, and what it is asked with becomes a variant for each of its seats.
@@ -137,7 +153,7 @@ async def resolve_scorer(
     scorer = workspace_scorer(services.settings.workspace, spec)
     if not isinstance(scorer, Judge) or scorer.is_pinned:
         return scorer
-    prompt = await resolve_prompt(services, actor, scorer.prompt, note)
+    prompt = await resolve_prompt(services, actor, scorer.prompt, note, files=files)
     _check_judge_prompt(scorer, prompt)
     models = [await _model(services, actor, text, note) for text in scorer.config.seats]
     parameters = scorer.config.requested_parameters
@@ -177,7 +193,8 @@ def _check_judge_prompt(judge: AnyJudge, prompt: PromptVersionView) -> None:
 
 
 async def _model(services: Services, actor: Actor, text: str, note: Note) -> ModelVersionView:
-    model, added = await services.models.resolve(actor, text, add_missing=True)
+    may_write = actor.may(Permission.MODEL_WRITE)
+    model, added = await services.models.resolve(actor, text, add_missing=may_write)
     if added:
         note(added)
     return await _pinned(services, actor, model) if model.provider == "ollama" else model
@@ -186,7 +203,8 @@ async def _model(services: Services, actor: Actor, text: str, note: Note) -> Mod
 async def _pinned(services: Services, actor: Actor, model: ModelVersionView) -> ModelVersionView:
     """Return the version with the digest that the server has now.
 
-    A server that does not answer is left to the run, which says what to do about it.
+    A server that does not answer is left to the run, which says what to do about it. The digest is
+    what the server says and nothing that the actor decides on.
     """
     target = ModelTarget(model.provider, model.endpoint, model.provider_model)
     client = services.llm_client({model.endpoint})
@@ -196,10 +214,11 @@ async def _pinned(services: Services, actor: Actor, model: ModelVersionView) -> 
         return model
     finally:
         await client.close()
-    return (await services.models.record_report(actor, model, report)).version
+    recorder = actor if actor.may(Permission.MODEL_WRITE) else system_actor("model report")
+    return (await services.models.record_report(recorder, model, report)).version
 
 
-def _check_mapping(asked: ExperimentFile, prompts: list[PromptVersionView]) -> None:
+def _check_mapping(asked: ExperimentSpec, prompts: list[PromptVersionView]) -> None:
     known = {name for prompt in prompts for name in prompt.content.variables}
     if unknown := sorted(set(asked.map) - known):
         raise Invalid(

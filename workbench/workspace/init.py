@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.core.errors import ConfigurationError, Unavailable
-from app.core.settings import WORKSPACE_MARKER
+from app.core.settings import HMAC_KEY_FILE, WORKSPACE_MARKER
 
 __all__ = ["IGNORED", "SAMPLE_FOLDERS", "InitReport", "init_workspace", "sample_folder"]
 
@@ -37,7 +37,7 @@ workspace_version: 1
 # log_level: WARNING
 """
 
-IGNORED = ("workbench.db*", "workbench.*.db", ".workbench/", ".env")
+IGNORED = ("workbench.db*", "workbench.*.db", ".workbench/", ".env", HMAC_KEY_FILE)
 _GITIGNORE = (
     "# Results and secrets stay out of version control; prompts, datasets and experiments go in.\n"
     + "".join(f"{line}\n" for line in IGNORED)

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 
 from app.core.hashing import JSON, ordered_json
 from app.schemas.reviews import LabelledAnswer, NewReview, Reviewable
+from workbench.cell_text import FORMULA_GUARD, safe_cell
 from workbench.message_text import message_text
 from workbench.workspace.tables import Row, TableError, read_table
 
@@ -29,8 +30,6 @@ _PASSES: Final = frozenset({"pass", "passed", "yes", "true", "good", "correct", 
 _FAILS: Final = frozenset({"fail", "failed", "no", "false", "bad", "incorrect", "wrong"})
 _LONGEST_NAME: Final = 200
 
-_GUARD: Final = "'"
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _SHEET: Final = (
     "key", "repetition", "input", "expected", "output", "label", "reviewer", "comment",
 )  # fmt: skip
@@ -41,8 +40,7 @@ Cells = Mapping[tuple[str, int], Reviewable]
 def write_sheet(path: Path, answers: Sequence[LabelledAnswer]) -> None:
     """Write answers as a CSV file with empty columns for labels.
 
-    A text that a spreadsheet would take for a formula begins with an apostrophe, as spreadsheets
-    themselves write it.
+    A text that a spreadsheet would take for a formula begins with an apostrophe.
     """
     with path.open("x", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -55,7 +53,7 @@ def write_sheet(path: Path, answers: Sequence[LabelledAnswer]) -> None:
                 _shown(answer.example.get("expected_output")),
                 message_text(answer.output),
             )
-            writer.writerow([*map(_guarded, texts), "", "", ""])
+            writer.writerow([*map(safe_cell, texts), "", "", ""])
 
 
 def _shown(value: JSON) -> str:
@@ -64,10 +62,6 @@ def _shown(value: JSON) -> str:
     if value is None or isinstance(value, str):
         return value or ""
     return ordered_json(value)
-
-
-def _guarded(text: str) -> str:
-    return f"{_GUARD}{text}" if text.startswith(_FORMULA) else text
 
 
 class Labels(NamedTuple):
@@ -129,7 +123,7 @@ class _Reader:
         if not key:
             raise self._error(row, "every row needs the key of an example.", "key")
         # As `write_sheet` writes it.
-        return key if key in self._keys else key.removeprefix(_GUARD)
+        return key if key in self._keys else key.removeprefix(FORMULA_GUARD)
 
     def _repetition(self, row: Row) -> int:
         text = self._text(row, "repetition")

@@ -138,6 +138,21 @@ def test_models_of_a_litellm_configuration_are_shown_as_entries(line: CommandLin
     assert "models:" in (line.folder / "models.yaml").read_text()
 
 
+def test_a_name_of_a_variable_cannot_steer_the_terminal(line: CommandLine) -> None:
+    (line.folder / "config.yaml").write_text(
+        "model_list:\n"
+        "  - model_name: ours\n"
+        "    litellm_params:\n"
+        "      model: openai/x\n"
+        "      api_base: http://127.0.0.1:9/v1\n"
+        '      api_key: "os.environ/KEY\\e[2J\\nforged"\n'
+    )
+    told = line.run("import", "models", "config.yaml")
+    assert "\x1b" not in told
+    assert "is read from WORKBENCH_ENDPOINT_OURS_API_KEY, there from KEY" in told
+    assert "\nforged" not in told
+
+
 def test_a_folder_in_which_names_would_not_fit_is_refused(line: CommandLine) -> None:
     (line.folder / "prompts" / "team").mkdir(parents=True)
     line.run("import", "prompts", "city.prompt.yml", "--to", "prompts/team", code=2)

@@ -167,6 +167,36 @@ async def test_what_is_no_reply_is_no_score(
 
 
 @ONE_DATABASE
+async def test_a_question_that_the_provider_left_for_now_stays_open(
+    open_court: OpenCourt,
+) -> None:
+    script = FaultScript(seed=5, rates={"500": 0.9})
+    told: list[str] = []
+    async with open_court(
+        ProviderOptions(answer="judge-noisy", right_share=1.0, script=script)
+    ) as court:
+        run = await court.run(12)
+        judge = await court.judge("judge_correctness")
+        (view,) = await score_run(court.services, court.actor, run, [judge], note=told.append)
+        first = (await court.services.scores.summary(run.id, view.id)).by_status
+        assert set(first) == {"scored", "missing"}
+        assert (await court.services.judgements.totals([run.id]))[run.id].questions == first[
+            "scored"
+        ]
+        assert told == [
+            f"{first['missing']} answers could not be judged by judge_correctness: its provider "
+            "gave no answer (server_error). Score the run again to ask once more."
+        ]
+
+        court.judge_server.set_script(FaultScript())
+        calls = court.calls
+        await score_run(court.services, court.actor, run, [judge], note=told.append)
+        assert (await court.services.scores.summary(run.id, view.id)).by_status == {"scored": 12}
+        assert court.calls == calls + first["missing"]
+        assert len(told) == 1
+
+
+@ONE_DATABASE
 async def test_an_answer_cannot_give_orders_to_the_most_gullible_judge(
     open_court: OpenCourt,
 ) -> None:

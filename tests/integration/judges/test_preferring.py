@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from app.schemas.prompts import PromptContent
 from tests.fake_provider import FaultScript, ProviderOptions
 from tests.integration.judges.conftest import Court, OpenCourt
 from tests.integration.runner.conftest import ASK, ASK_POLITELY
-from workbench.runner.comparison.comparing import compare_runs
+from workbench.runner.comparison.comparing import compare_pairs, compare_runs
 from workbench.runner.judging.pairs import judge_pair_items
 from workbench.scorers import ScoringInput
 from workbench.statistics.preferences import Choice
@@ -108,6 +109,34 @@ async def test_pairs_without_a_reply_have_no_verdict_and_are_no_ties(
         assert result["preference"] is None
         assert result["n_pairs"] == 0
         assert result["candidate"]["statuses"] == {"unscored": 5}
+
+
+@ONE_DATABASE
+async def test_a_pair_that_the_provider_left_for_now_is_asked_about_again(
+    open_court: OpenCourt,
+) -> None:
+    script = FaultScript(seed=5, rates={"500": 0.9})
+    told: list[str] = []
+    options = replace(always("tie"), script=script)
+    async with open_court(options) as court:
+        experiment = await court.experiment(6, prompts=(ASK, ASK_POLITELY))
+        judge = await court.judge("judge_preference")
+        view = await court.services.scores.ensure_scorer(court.actor, judge.identity())
+        pairs = [(experiment.runs[0], experiment.runs[1])]
+
+        async def compare() -> dict[str, Any]:
+            (found,) = await compare_pairs(
+                court.services, court.actor, pairs, view, note=told.append
+            )
+            return found.result
+
+        before = (await compare())["candidate"]["statuses"]
+        assert before["failed"] > 0
+        assert told[0].startswith(f"{before['failed']} pairs could not be judged by")
+
+        court.judge_server.set_script(FaultScript())
+        assert (await compare())["candidate"]["statuses"] == {"scored": 6}
+        assert len(told) == 1
 
 
 @ONE_DATABASE

@@ -244,3 +244,29 @@ def test_a_loss_is_told_with_all_its_parts() -> None:
         "severity": "changed",
         "changes_meaning": True,
     }
+
+
+# Time
+
+
+@pytest.mark.parametrize(
+    ("name", "hostile"),
+    [
+        ("github-models", "{{ " + " " * 20_000),
+        ("github-models", "{{a" + " " * 20_000),
+        ("dotprompt", "{{{" + " " * 20_000),
+        ("dotprompt", "x" + "{{!-- x }}" * 2_000),
+        ("prompty", " " * 20_000 + "x"),
+        ("prompty-v2", " " * 20_000 + "x"),
+        ("prompty", "{% raw %}" * 2_200),
+        ("prompty", "{% endraw %}" + "{% raw %}" * 2_200),
+    ],
+)
+def test_twenty_thousand_hostile_characters_are_read_at_once(name: str, hostile: str) -> None:
+    text = {
+        "github-models": f"messages: [{{role: user, content: '{hostile}'}}]\n",
+        "dotprompt": hostile,
+    }.get(name, f"---\nname: x\n---\nuser:\n{hostile}\n")
+    started = time.process_time()
+    read(name, text)
+    assert time.process_time() - started < 0.5

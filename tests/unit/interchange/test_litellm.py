@@ -80,3 +80,35 @@ def test_what_has_no_counterpart_is_named(imported: ImportedModels) -> None:
 def test_a_file_without_models_is_refused() -> None:
     with pytest.raises(Invalid, match="model_list"):
         read_litellm("litellm_settings: {}", source="config.yaml", valid_from="2026-01-01")
+
+
+def read_one(deployment: str) -> ImportedModels:
+    return read_litellm(
+        f"model_list:\n  - {deployment}\n", source="config.yaml", valid_from="2026-01-01"
+    )
+
+
+@pytest.mark.parametrize("address", ["http://[", "https://user:word@host/v1", "ftp://host"])
+def test_what_is_no_plain_address_is_named_and_never_an_endpoint(address: str) -> None:
+    imported = read_one(
+        f"{{model_name: a, litellm_params: {{model: openai/a, api_base: '{address}'}}}}"
+    )
+
+    assert not imported.endpoints
+    assert [loss.path for loss in imported.report] == ["model_list[0].litellm_params.api_base"]
+    assert address not in str(imported.report)
+
+
+def test_a_second_price_that_differs_is_named() -> None:
+    same, other = "0.000001", "0.000002"
+    imported = read_one(
+        f"{{model_name: a, litellm_params: {{model: openai/a, input_cost_per_token: {same}, "
+        f"output_cost_per_token: {same}}}, model_info: {{input_cost_per_token: {same}, "
+        f"output_cost_per_token: {other}}}}}"
+    )
+
+    (entry,) = imported.models
+    assert entry["prices"] == [{"from": "2026-01-01", "input": 1.0, "output": 2.0}]
+    assert [loss.path for loss in imported.report] == [
+        "model_list[0].litellm_params.output_cost_per_token"
+    ]

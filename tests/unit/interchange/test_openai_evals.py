@@ -154,3 +154,9 @@ def test_samples_alone_need_a_class() -> None:
 def test_a_line_that_is_no_json_is_named() -> None:
     with pytest.raises(Invalid, match=r"samples.jsonl \(2\)"):
         read(sample("Lima"), "{no json")
+
+
+def test_samples_with_a_second_file_of_samples_are_refused() -> None:
+    file = ForeignFile("samples.jsonl", sample("Lima"))
+    with pytest.raises(Invalid, match="--tests names others"):
+        read_openai_evals(file, eval_class="Match", samples=[file])

@@ -18,6 +18,7 @@ from workbench.interchange.losses import FieldPath, Loss, Source, path_text
 from workbench.interchange.promptfoo import read_promptfoo
 from workbench.interchange.promptfoo_assertions import Place, kinds
 from workbench.scorers import ScoringInput, parse_scorer, run_scorer
+from workbench.scorers.checks import MAX_CHECKS
 
 CONFIG: dict[str, JSON] = {
     "description": "Capitals",
@@ -351,6 +352,54 @@ def test_a_judge_needs_a_model_and_the_same_question_for_all() -> None:
 
     assert found.scorers == []
     assert "--judge-model" in losses(found)["defaultTest.assert[0]"].why
+
+
+def test_values_that_no_prompt_uses_keep_out_of_names_that_mean_something_else() -> None:
+    variables: JSON = {"q": "a", "checks": ["contains:text=x"], "description": "d", "area": "1"}
+    tests: list[JSON] = [{"vars": variables, "metadata": {"area": "2"}}]
+    found = read({"prompts": ["{{q}}"], "tests": tests})
+
+    assert found.examples[0]["metadata"] == {"area": "2"}
+    assert {path: loss.severity for path, loss in losses(found).items()} == dict.fromkeys(
+        ("vars.checks", "vars.description", "vars.area"), "dropped"
+    )
+
+
+def test_a_value_under_a_name_with_a_meaning_reaches_a_prompt_that_uses_it() -> None:
+    found = read({"prompts": ["{{checks}}"], "tests": [{"vars": {"checks": "a"}}]})
+
+    assert found.examples[0] == {"key": found.examples[0]["key"], "input": {"checks": "a"}}
+    assert not losses(found)
+
+
+@pytest.mark.parametrize("in_sets", [False, True])
+def test_more_assertions_than_checks_are_run_are_refused(in_sets: bool) -> None:
+    def config(count: int) -> JSON:
+        items: list[JSON] = [{"type": "contains", "value": str(n)} for n in range(count)]
+        if in_sets:
+            items = [{"type": "assert-set", "assert": items}]
+        return {"prompts": ["{{q}}"], "tests": [{"vars": {"q": "a"}, "assert": items}]}
+
+    assert checks(read(config(MAX_CHECKS - in_sets)))
+    with pytest.raises(Invalid, match=rf"tests\[0\] has {MAX_CHECKS + 1} assertions"):
+        read(config(MAX_CHECKS - in_sets + 1))
+
+
+@pytest.mark.parametrize("value", ["file://rubric.txt", "{{ q | upper }}"])
+def test_a_question_for_a_judge_that_is_left_out_is_counted(value: str) -> None:
+    found = one({"type": "llm-rubric", "value": value})
+
+    assert "tests[0].assert[0]" in losses(found)
+    assert found.notes[0].startswith("1 example is asked less than there")
+
+
+def test_a_threshold_in_a_table_that_is_no_number_is_named() -> None:
+    found = read(
+        {"prompts": ["{{q}}"], "tests": "file://tests.csv"},
+        tests_csv="q,__expected,__threshold\na,contains:a,most\n",
+    )
+
+    assert losses(found)["line 2.__threshold"].was == "most"
 
 
 def test_over_twenty_kinds_have_a_rule() -> None:

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from app.schemas.scores import ScoreView
-from workbench.interchange.result_files import RESULT_FORMATS, safe_cell
+from workbench.cell_text import safe_cell
+from workbench.interchange.result_files import RESULT_FORMATS
 from workbench.interchange.result_rows import ResultRow, Title
 from workbench.xml_text import xml_text
 
@@ -259,3 +260,12 @@ async def test_promptfoo_gives_equal_examples_of_two_runs_one_test() -> None:
         (1, 1),
     ]
     assert [prompt["id"] for prompt in results["prompts"]] == ["7/triage@1+openai/x", "7/other"]
+
+
+async def test_promptfoo_is_told_a_component_for_each_score_that_has_a_value() -> None:
+    scores = [score("exact_match", 0.0, passed=False), score("similarity", None)]
+
+    (told,) = json.loads(await written("promptfoo", [row(scores=scores)]))["results"]["results"]
+
+    components = told["gradingResult"]["componentResults"]
+    assert [(c["assertion"]["metric"], c["pass"]) for c in components] == [("exact_match", False)]

@@ -98,13 +98,13 @@ def test_a_sheet_that_was_filled_in_comes_back_and_starts_no_formula(tmp_path: P
         repetition=0,
         generation_id=IDS["a"],
         output={"role": "assistant", "content": "@SUM(A1)"},
-        example={"input": {"question": "What?"}, "expected_output": {"total": 2}},
+        example={"input": {"question": " =What?"}, "expected_output": {"total": 2}},
         labels={},
     )
     path = tmp_path / "sheet.csv"
     write_sheet(path, [answer])
     text = path.read_text()
-    assert text.splitlines()[1] == """'=1+1,0,What?,2,'@SUM(A1),,,"""
+    assert text.splitlines()[1] == """'=1+1,0,' =What?,2,'@SUM(A1),,,"""
     path.write_text(text.replace(",,,", ",pass,ada,Well put."))
     (review,) = read_labels(path, cells, run="1/run", reviewer="me").reviews
     assert review == NewReview(IDS["a"], "ada", 1.0, "pass", "Well put.")

@@ -9,7 +9,7 @@ is in the pure modules beside this one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -104,19 +104,20 @@ async def compare_pairs(
     plan: Plan | None = None,
     slicing: Slicing = Slicing(),
     budget: BudgetStore | None = None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> list[Comparison]:
     """Analyse several (baseline, candidate) as one family and store a comparison of each.
 
     `comparisons` is the number of candidates that the intervals allow for, by default the
-    number of pairs. Nothing is stored unless every pair can be compared.
+    number of pairs. `note` is told of pairs that a judge's provider left without a verdict for
+    now. Nothing is stored unless every pair can be compared.
     """
     for pair in pairs:
         check_comparable(*pair)
     rule = parse_scorer({"name": scorer.name, **scorer.config})
     check_margin(margin, rule.range)
-    desk = _Desk(
-        services, actor, scorer, rule, margin, comparisons or len(pairs), plan, slicing, budget
-    )
+    count = comparisons or len(pairs)
+    desk = _Desk(services, actor, scorer, rule, margin, count, plan, slicing, budget, note)
     looked = [await desk.look_at(*pair) for pair in pairs]
     add_family([look.member for look in looked], sequential=any(look.sequential for look in looked))
     for look in looked:
@@ -171,6 +172,7 @@ class _Desk:
     plan: Plan | None
     slicing: Slicing
     budget: BudgetStore | None
+    note: Callable[[str], None]
 
     async def look_at(self, baseline: RunView, candidate: RunView) -> _Look:
         """Read one pair and analyse it."""
@@ -292,7 +294,13 @@ class _Desk:
             return None
         runs = (sides[0].run, sides[1].run)
         return await prefer(
-            self.services, self.actor, runs, self.rule, self.scorer, budget=self.budget
+            self.services,
+            self.actor,
+            runs,
+            self.rule,
+            self.scorer,
+            budget=self.budget,
+            note=self.note,
         )
 
     def _plan(self, sides: tuple[Side, Side]) -> tuple[Plan | None, ExperimentView | None]:

@@ -30,7 +30,9 @@ from workbench.runner.judging.asking import (
     answer_of,
     answered,
     ask,
+    left_open,
     open_panel,
+    settled,
 )
 from workbench.scorers import ScoreResult, ScoringInput
 from workbench.scorers.judges import AnyJudge, NotJudgeable, Opinion, OutputJudge
@@ -66,18 +68,23 @@ async def judge_run(
     on_progress: Callable[[int], None] = lambda count: None,
     *,
     budget: BudgetStore | None = None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> None:
     """Give every completed output of a run its score by a judge of single outputs.
 
     `view` is the stored scorer of the judge. `on_progress` is told of the number of scores
-    stored since it was last called. Raises `Invalid` for a judge of pairs, `JudgeStopped` if
-    some could not be judged.
+    stored since it was last called, `note` of outputs that stay without a score because the
+    judge's provider gave no answer for a reason that passes: judge the run again. Raises
+    `Invalid` for a judge of pairs, `JudgeStopped` if some could not be asked about.
     """
     if not isinstance(judge, OutputJudge):
         raise Invalid(f"{judge.name} judges pairs of answers: compare two runs by it.")
     work = _RunWork(services, actor, run, judge, await open_panel(services, judge, view.id))
     work.on_progress = on_progress
     await ask(services, work.panel, work.pages(), work.store, budget=budget)
+    if work.open:
+        told = left_open(work.panel, list(work.open.values()), noun="answer")
+        note(f"{told} Score the run again to ask once more.")
 
 
 class _RunWork:
@@ -93,6 +100,8 @@ class _RunWork:
     ) -> None:
         self.panel = panel
         self.on_progress: Callable[[int], None] = lambda count: None
+        self.open: dict[UUID, str | None] = {}
+        """Error codes of the outputs of which a question stays open."""
         self._services = services
         self._actor = actor
         self._run = run
@@ -117,7 +126,8 @@ class _RunWork:
                     continue
                 judged = (str(item.generation_id),)
                 questions += self.panel.questions(item.generation_id, judged, texts)
-            stored = await self._services.judgements.answers([q.id for q in questions])
+            answers = await self._services.judgements.answers([q.id for q in questions])
+            stored = settled(answers)
             ready += self._take_over(questions, stored)
             if ready:
                 await scores.record(self._actor, view_id, ready)
@@ -144,7 +154,9 @@ class _RunWork:
     async def store(self, asked: Sequence[Asked], attempts: Sequence[AttemptOutcome]) -> None:
         """Store a batch of answers with their judgements, and the scores that they complete."""
         scores = []
-        for one in asked:
+        self.open |= {one.question.subject: one.outcome.error_code for one in asked if one.is_open}
+        said = [one for one in asked if not one.is_open]
+        for one in said:
             self._opinions[one.question.subject].append(one.opinion)
             if (score := self._completed(one.question.subject)) is not None:
                 scores.append(score)
@@ -153,7 +165,7 @@ class _RunWork:
             self.panel.scorer_id,
             [one.outcome for one in asked],
             attempts,
-            [new_judgement(self.panel, one, one.question.subject) for one in asked],
+            [new_judgement(self.panel, one, one.question.subject) for one in said],
             scores,
         )
         self.on_progress(len(scores))

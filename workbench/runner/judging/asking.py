@@ -4,17 +4,18 @@ A question to a judge is a cell like any other: the judge's prompt, filled with 
 on the judge's model. So the executor asks it, with its limits, retries, first calls on probation
 and group commit, and its answer is a generation of purpose `judge` with its attempts, tokens and
 cost. The id of a question follows from the judge, what is judged, seat, repeat and position:
-whoever asks again finds the answer and makes no call.
+whoever asks again finds the answer and makes no call. A question that the provider left without
+an answer for a reason that passes, such as a rate limit, stays open and is asked again.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from app.bootstrap import Services
@@ -23,7 +24,14 @@ from app.core.hashing import JSON
 from app.core.ids import derived_id
 from app.core.permissions import Actor
 from app.llm.budget import BudgetStore
-from app.llm.errors import BadRequest
+from app.llm.errors import (
+    BadRequest,
+    ConnectionFailed,
+    RateLimited,
+    ServerError,
+    Timeout,
+    TruncatedStream,
+)
 from app.llm.request_identity import request_hash
 from app.llm.types import LLMRequest, ModelTarget
 from app.schemas.datasets import ExampleView
@@ -57,8 +65,15 @@ __all__ = [
     "answer_of",
     "answered",
     "ask",
+    "left_open",
     "open_panel",
+    "settled",
 ]
+
+_PASSING: Final = frozenset(
+    error.code for error in (RateLimited, Timeout, ConnectionFailed, ServerError, TruncatedStream)
+)
+"""Codes of errors after which the same question may be answered at another time."""
 
 
 class JudgeStopped(WorkbenchError):
@@ -93,6 +108,11 @@ class Asked:
     question: Question
     outcome: Outcome
     opinion: Opinion
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the question is to be asked again: no answer came, for a reason that passes."""
+        return self.outcome.error_code in _PASSING
 
 
 @dataclass(frozen=True)
@@ -353,6 +373,22 @@ async def answered(
 
     await ask(services, panel, pages(), store, budget=budget)
     return opinions
+
+
+def settled(stored: Mapping[UUID, JudgeAnswer]) -> dict[UUID, JudgeAnswer]:
+    """Return the stored answers without those of questions that are to be asked again."""
+    return {id_: answer for id_, answer in stored.items() if answer.error_code not in _PASSING}
+
+
+def left_open(panel: Panel, codes: Collection[str | None], *, noun: str) -> str:
+    """Return the sentence about so many answers or pairs without a judgement; `codes` has the
+    error's code for each."""
+    nouns = noun if len(codes) == 1 else f"{noun}s"
+    told = ", ".join(sorted({code for code in codes if code is not None}))
+    return (
+        f"{len(codes):,} {nouns} could not be judged by {panel.judge.name}: its provider gave no "
+        f"answer ({told})."
+    )
 
 
 def answer_of(stored: JudgeAnswer) -> Answer:

@@ -37,7 +37,9 @@ from workbench.runner.judging.asking import (
     answer_of,
     answered,
     ask,
+    left_open,
     open_panel,
+    settled,
 )
 from workbench.scorers import ScoreResult, ScoreStatus, ScoringInput
 from workbench.scorers.judges import AnyJudge, JudgePreference, NotJudgeable, Opinion
@@ -132,12 +134,13 @@ async def prefer(
     view: ScorerView,
     *,
     budget: BudgetStore | None = None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Preferred:
     """Judge the pairs of (baseline, candidate) as far as they were not yet, and sum them up.
 
-    Raises `JudgeStopped` if some could not be judged.
+    Arguments and errors are those of `judge_pairs`.
     """
-    pairs = await judge_pairs(services, actor, runs, judge, view, budget=budget)
+    pairs = await judge_pairs(services, actor, runs, judge, view, budget=budget, note=note)
     before, after = [await services.scores.columns(run.id, view.id) for run in runs]
     return Preferred(
         won_columns((before, after), pairs),
@@ -155,15 +158,20 @@ async def judge_pairs(
     on_progress: Callable[[int], None] = lambda count: None,
     *,
     budget: BudgetStore | None = None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> list[JudgedPair]:
     """Judge every pair of (baseline, candidate) in both orders, as far as it was not yet.
 
-    `on_progress` is told of the number of answers stored since it was last called. Raises
-    `JudgeStopped` if some could not be judged.
+    `on_progress` is told of the number of answers stored since it was last called, `note` of
+    pairs that have no verdict because the judge's provider gave no answer for a reason that
+    passes: judge them again. Raises `JudgeStopped` if some could not be asked about.
     """
     panel = await open_panel(services, judge, view.id)
     work = _PairWork(services, actor, runs, judge, panel, on_progress)
     await ask(services, panel, work.pages(), work.store, budget=budget)
+    if work.open:
+        told = left_open(panel, list(work.open.values()), noun="pair")
+        note(f"{told} Compare the runs again to ask once more.")
     return work.judged()
 
 
@@ -186,6 +194,8 @@ class _PairWork:
         self._panel = panel
         self._on_progress = on_progress
         self._pairs: dict[UUID, _Pair] = {}
+        self.open: dict[UUID, str | None] = {}
+        """Error codes of the pairs of which a question stays open."""
 
     async def pages(self) -> Pages:
         """Yield the open questions, some pairs at a time."""
@@ -204,7 +214,7 @@ class _PairWork:
                     pair,
                     (str(found.candidate_id), str(found.baseline_id)),
                 )
-            stored = await judgements.answers([question.id for question in questions])
+            stored = settled(await judgements.answers([question.id for question in questions]))
             for question in questions:
                 if (answer := stored.get(question.id)) is not None:
                     self._take(question, self._panel.opinion(question, answer_of(answer)))
@@ -212,12 +222,13 @@ class _PairWork:
 
     async def store(self, asked: Sequence[Asked], attempts: Sequence[AttemptOutcome]) -> None:
         """Store a batch of answers with their judgements."""
+        self.open |= {one.question.subject: one.outcome.error_code for one in asked if one.is_open}
         await self._services.judgements.record(
             self._actor,
             self._panel.scorer_id,
             [one.outcome for one in asked],
             attempts,
-            [self._judgement(one) for one in asked],
+            [self._judgement(one) for one in asked if not one.is_open],
             [],
         )
         for one in asked:
