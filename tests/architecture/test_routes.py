@@ -1,15 +1,25 @@
-"""Without users and keys the API only reads, and only on loopback."""
+"""Every route says who may call it, is described, and is found where it is asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from fastapi import FastAPI
 
+from app.api.authorisation import check_routes, declared_permissions
+from app.core.errors import ConfigurationError
 from app.core.settings import Settings
 from app.main import create_app
 from tests.architecture.sources import Finding, Module, example, forbid
+
+
+@pytest.fixture(scope="module")
+def application(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
+    folder = tmp_path_factory.mktemp("workspace")
+    url = f"sqlite+aiosqlite:///{folder / 'workbench.db'}"
+    return create_app(Settings(workspace=folder, database_url=url))
 
 
 def hidden_routes(module: Module) -> Iterator[Finding]:
@@ -18,7 +28,7 @@ def hidden_routes(module: Module) -> Iterator[Finding]:
             yield call, "hides a route from the OpenAPI document"
 
 
-def routes(app: FastAPI) -> set[str]:
+def described(app: FastAPI) -> set[str]:
     """Return method and path of everything that the OpenAPI document describes."""
     return {
         f"{method.upper()} {path}"
@@ -27,30 +37,30 @@ def routes(app: FastAPI) -> set[str]:
     }
 
 
-def writing_routes(app: FastAPI) -> set[str]:
-    return {route for route in routes(app) if not route.startswith(("GET ", "HEAD "))}
+def test_routes_are_found(application: FastAPI) -> None:
+    found = described(application)
+    assert {"GET /health", "GET /api/prompts", "POST /v1/chat/completions"} <= found
 
 
-def application(folder: Path) -> FastAPI:
-    url = f"sqlite+aiosqlite:///{folder / 'workbench.db'}"
-    return create_app(Settings(workspace=folder, database_url=url))
+def test_every_route_declares_who_may_call_it(application: FastAPI) -> None:
+    check_routes(application)
+    assert described(application) <= set(declared_permissions(application))
 
 
-def test_routes_are_found(tmp_path: Path) -> None:
-    assert {"GET /health", "GET /health/ready", "GET /api/prompts"} <= routes(application(tmp_path))
+def test_a_route_that_declares_nothing_stops_the_start(tmp_path: Path) -> None:
+    app = create_app(Settings(workspace=tmp_path, database_url="sqlite+aiosqlite:///x.db"))
 
-
-def test_no_route_writes_before_routes_declare_permissions(tmp_path: Path) -> None:
-    assert writing_routes(application(tmp_path)) == set()
-
-
-def test_a_writing_route_would_be_found(tmp_path: Path) -> None:
-    app = application(tmp_path)
-
-    @app.post("/api/prompts")
+    @app.post("/api/anything")
     def write() -> None: ...
 
-    assert writing_routes(app) == {"POST /api/prompts"}
+    with pytest.raises(ConfigurationError, match="/api/anything"):
+        check_routes(app)
+
+
+def test_every_operation_says_what_it_does(application: FastAPI) -> None:
+    for path, item in application.openapi()["paths"].items():
+        for method, operation in item.items():
+            assert operation.get("description"), f"{method.upper()} {path} has no docstring"
 
 
 def test_no_route_is_hidden() -> None:

@@ -19,7 +19,7 @@ from app.schemas.scores import ScoreView
 from workbench.cli.context import FormatOption, Workspace, command, open_workspace, out, print_json
 from workbench.reports.visible import visible
 
-__all__ = ["app"]
+__all__ = ["app", "print_story"]
 
 app = typer.Typer(
     help="Show generations of a run: request, answer, scores, errors, attempts.",
@@ -67,8 +67,16 @@ async def show(
             out().print("No failed cell." if failed else "No such generation yet.")
             return
         console = out()
-        for parts in told:
-            _print(console, *parts, simulated=found.simulated)
+        for story, its_scores, its_attempts, its_judgements in told:
+            print_story(
+                console,
+                story,
+                _heading(story),
+                its_scores,
+                its_attempts,
+                its_judgements,
+                simulated=found.simulated,
+            )
 
 
 async def _check_key(workspace: Workspace, run: RunView, key: str) -> None:
@@ -94,19 +102,24 @@ def _json(
     return shape
 
 
-def _print(
+def _heading(story: GenerationView) -> str:
+    repetition = f" · repetition {story.repetition + 1}" if story.repetition else ""
+    status = f"{story.status}, reused" if story.reused_from_id else story.status
+    return f"{story.key}{repetition} · {status}"
+
+
+def print_story(
     console: Console,
     story: GenerationView,
+    heading: str,
     scores: Sequence[ScoreView],
     attempts: Sequence[AttemptView],
     judgements: Sequence[JudgementView],
     *,
     simulated: bool,
 ) -> None:
-    repetition = f" · repetition {story.repetition + 1}" if story.repetition else ""
-    status = f"{story.status}, reused" if story.reused_from_id else story.status
-    heading = visible(f"{story.key}{repetition} · {status}")
-    console.print(Rule(Text(heading), align="left"))
+    """Print one generation: what was sent, what came, what was said of it."""
+    console.print(Rule(Text(visible(heading)), align="left"))
     for message in (story.request or {}).get("messages", ()):
         _part(console, message["role"], message.get("content"))
     if story.output is not None:

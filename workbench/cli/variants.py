@@ -7,13 +7,14 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from app.schemas.variants import VariantView
+from app.schemas.variants import NewVariant, VariantView
 from workbench.cli.context import FormatOption, command, open_workspace, out, print_json
+from workbench.cli.run_options import ParameterOption, parse_pairs
 from workbench.cli.tables import plain_table, print_with_whole_names
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Variants: list, show.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(help="Variants: list, show, make.", no_args_is_help=True, add_completion=False)
 
 _LAYERS = {
     "request": "experiment",
@@ -36,7 +37,9 @@ async def list_(
         print_json([_json(variant) for variant in variants])
         return
     if not variants:
-        out().print("No variant yet: an experiment makes them. See workbench run --help")
+        out().print(
+            "No variant yet. An experiment makes them; or: workbench variants make PROMPT MODEL"
+        )
         return
     table = plain_table("variant", "prompt", "model", "parameters asked for")
     for variant in variants:
@@ -59,6 +62,33 @@ async def show(
     if format_ == "json":
         print_json(_json(found))
         return
+    _print(found)
+
+
+@app.command()
+@command
+async def make(
+    prompt: Annotated[str, typer.Argument(help="A numbered version: support-bot@1.")],
+    model: Annotated[str, typer.Argument(help="A model of the catalog: openai/gpt-4.1@1.")],
+    parameter: ParameterOption = None,
+    format_: FormatOption = "text",
+) -> None:
+    """Make the variant of a prompt and a model, to serve it without an experiment before.
+
+    One that is there already is shown. Parameters are asked for before those of the prompt version.
+
+    Example: workbench variants make support-bot@1 openai/gpt-4.1@1 --parameter temperature=0
+    """
+    new = NewVariant(prompt=prompt, model=model, parameters=parse_pairs(parameter, "--parameter"))
+    async with open_workspace() as workspace:
+        made = await workspace.services.variant_making.make(workspace.actor, new)
+    if format_ == "json":
+        print_json(_json(made.variant))
+        return
+    _print(made.variant)
+
+
+def _print(found: VariantView) -> None:
     console = out()
     console.print(f"[bold]{found.short_hash}[/]  {escape(found.prompt)} + {escape(found.model)}")
     console.print(f"[dim]{found.content_hash}, {found.created_at:%Y-%m-%d %H:%M} UTC[/]\n")
