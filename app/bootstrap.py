@@ -2,36 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+import os
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from opentelemetry.trace import Tracer, TracerProvider
 
 from app.core.clock import Clock, SystemClock
 from app.core.errors import ConfigurationError
+from app.core.observers import ChatObserver
 from app.core.redaction import Redactor
 from app.core.settings import EndpointSettings, Settings
 from app.core.telemetry import create_tracer
 from app.database import Database
+from app.llm.account_signals import AccountSignals
 from app.llm.budget import BudgetStore
 from app.llm.client import LLMClient, ProviderFactory
 from app.llm.limits import AccountLimits
 from app.llm.providers import Provider
+from app.llm.retry import RetryPolicy
+from app.services.account_signals import AccountSignalService
 from app.services.aliases import AliasService
+from app.services.api_keys import ApiKeyService
 from app.services.budgets import BudgetService
+from app.services.chat import CHAT_RETRY, ChatService
 from app.services.comparisons import ComparisonService
+from app.services.conversations import ConversationService
 from app.services.datasets import DatasetService
 from app.services.experiments import ExperimentService
 from app.services.gates import GateService
 from app.services.generations import GenerationService
+from app.services.idempotency import IdempotencyService
+from app.services.jobs import JobService
 from app.services.judgements import JudgementService
+from app.services.limits import LimitService
 from app.services.models import ModelService
 from app.services.prompts import PromptService
+from app.services.published_aliases import PublishedAliasService
 from app.services.qualifications import QualificationService
+from app.services.reported_generations import ReportedGenerationService
 from app.services.reviews import ReviewService
 from app.services.scores import ScoreService
+from app.services.served_models import ServedModelService
+from app.services.serving import ServingService
+from app.services.sign_in import SignInService, TokenVerifier
+from app.services.users import UserService
+from app.services.variant_making import VariantMaking
 from app.services.variants import VariantService
+from app.telemetry_export import exporting_provider
 
-__all__ = ["Services", "open_services"]
+if TYPE_CHECKING:  # the logging library costs every command a tenth of its start
+    from app.core.logging import Logger
+
+__all__ = ["Services", "open_services", "redactor"]
 
 
 @dataclass(frozen=True)
@@ -40,12 +66,15 @@ class Services:
 
     settings: Settings
     clock: Clock
+    tracer: Tracer | None
     database: Database
     prompts: PromptService
     models: ModelService
     variants: VariantService
+    variant_making: VariantMaking
     datasets: DatasetService
     experiments: ExperimentService
+    jobs: JobService
     generations: GenerationService
     scores: ScoreService
     judgements: JudgementService
@@ -55,6 +84,18 @@ class Services:
     budgets: BudgetService
     gates: GateService
     aliases: AliasService
+    users: UserService
+    api_keys: ApiKeyService
+    sign_in: SignInService
+    limits: LimitService
+    account_signals: AccountSignalService
+    idempotency: IdempotencyService
+    serving: ServingService
+    published_aliases: PublishedAliasService
+    reported_generations: ReportedGenerationService
+    served_models: ServedModelService
+    chat: ChatService
+    conversations: ConversationService
 
     def llm_client(
         self,
@@ -64,7 +105,9 @@ class Services:
         share: float = 1.0,
         budget: BudgetStore | None = None,
     ) -> LLMClient:
-        """Return a client for these endpoints of the settings; close it when done.
+        """Return a client of experiments and judges for these endpoints; close it when done.
+
+        It leaves a share of every quota to chats, and waits where anyone on an account was told to.
 
         `concurrency` None adapts to each provider. `share` is this process's part of every
         limit. `budget` bounds what its calls may cost (`budgets.open`). Raises
@@ -74,22 +117,19 @@ class Services:
         from app.core.logging import create_logger
 
         chosen = {name: self._endpoint(name, concurrency or 0) for name in endpoints}
-        return LLMClient(
-            {name: _factory(name, endpoint, self.clock) for name, endpoint in chosen.items()},
-            limits={
-                name: AccountLimits(
-                    max_concurrency=endpoint.max_concurrency,
-                    concurrency=concurrency,
-                    requests_per_minute=endpoint.requests_per_minute,
-                    tokens_per_minute=endpoint.tokens_per_minute,
-                )
-                for name, endpoint in chosen.items()
+        return _llm_client(
+            chosen,
+            {
+                name: AccountLimits.of(it, concurrency, keeps_chat_share=True)
+                for name, it in chosen.items()
             },
-            budget=budget,
+            self.clock,
+            self.tracer,
+            create_logger(self.settings.log_level, redact=redactor(self.settings)),
             share=share,
-            clock=self.clock,
-            tracer=create_tracer(),
-            logger=create_logger(self.settings.log_level, redact=_redactor(self.settings)),
+            budget=budget,
+            signals=self.account_signals.for_client(),
+            gives_way=True,
         )
 
     def _endpoint(self, name: str, concurrency: int) -> EndpointSettings:
@@ -107,21 +147,68 @@ class Services:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Services]:
-    """Yield the services over the settings' database; connections close at the end."""
+async def open_services(
+    settings: Settings,
+    clock: Clock | None = None,
+    *,
+    tracer_provider: TracerProvider | None = None,
+    logger: Logger | None = None,
+    chat_observer: ChatObserver | None = None,
+) -> AsyncIterator[Services]:
+    """Yield the services over the settings' database; connections close at the end.
+
+    Spans go to `tracer_provider`, else to the collector that the environment names, if any.
+    Chats are logged to `logger` and told to `chat_observer`; who serves them starts and stops
+    `chat`.
+    """
     used = clock or SystemClock()
-    database = Database(settings.database_url)
+    with exporting_provider(os.environ) as exporting:
+        tracer = create_tracer(tracer_provider or exporting)
+        async with _services(settings, used, tracer, logger, chat_observer) as services:
+            yield services
+
+
+@asynccontextmanager
+async def _services(
+    settings: Settings,
+    used: Clock,
+    tracer: Tracer | None,
+    logger: Logger | None,
+    chat_observer: ChatObserver | None,
+) -> AsyncIterator[Services]:
+    database = Database(settings.database_url, tracer)
+    prompts = PromptService(database, used)
+    models = ModelService(database, used, settings.endpoints)
     variants = VariantService(database, used)
+    limits = LimitService(database, used)
+    signals = AccountSignalService(database, used)
+    client = _chat_client(settings.endpoints, used, tracer, logger, signals.for_client())
+    serving = ServingService(database, used, variants)
+    chat = ChatService(
+        database,
+        used,
+        serving,
+        limits,
+        client,
+        settings.endpoints,
+        settings.chat,
+        logger=logger,
+        observer=chat_observer,
+    )
+    sign_in = SignInService(database, used, settings.key_secret, _identity_tokens(settings, used))
     try:
         yield Services(
             settings=settings,
             clock=used,
+            tracer=tracer,
             database=database,
-            prompts=PromptService(database, used),
-            models=ModelService(database, used, settings.endpoints),
+            prompts=prompts,
+            models=models,
             variants=variants,
+            variant_making=VariantMaking(prompts, models, variants),
             datasets=DatasetService(database, used),
             experiments=ExperimentService(database, used, variants),
+            jobs=JobService(database, used),
             generations=GenerationService(database, used),
             scores=ScoreService(database, used),
             judgements=JudgementService(database, used),
@@ -131,9 +218,81 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
             budgets=BudgetService(database, used),
             gates=GateService(database, used),
             aliases=AliasService(database, used),
+            users=UserService(database, used),
+            api_keys=ApiKeyService(database, used, settings.key_secret),
+            sign_in=sign_in,
+            limits=limits,
+            account_signals=signals,
+            idempotency=IdempotencyService(database, used),
+            serving=serving,
+            published_aliases=PublishedAliasService(serving),
+            reported_generations=ReportedGenerationService(database, used, serving, settings.chat),
+            served_models=ServedModelService(database, used),
+            chat=chat,
+            conversations=ConversationService(database, used, serving, chat),
         )
     finally:
+        await client.close()
+        await serving.close()
+        await sign_in.close()
+        await signals.close()
         await database.close()
+
+
+def _chat_client(
+    endpoints: Mapping[str, EndpointSettings],
+    clock: Clock,
+    tracer: Tracer | None,
+    logger: Logger | None,
+    signals: AccountSignals,
+) -> LLMClient:
+    """Return the client of chats. Somebody waits for each of them: it begins at once instead of
+    feeling its way to a provider's concurrency, and is told soon that it failed."""
+    return _llm_client(
+        endpoints,
+        {name: AccountLimits.of(it, it.max_concurrency) for name, it in endpoints.items()},
+        clock,
+        tracer,
+        logger,
+        retry=CHAT_RETRY,
+        signals=signals,
+    )
+
+
+def _llm_client(
+    endpoints: Mapping[str, EndpointSettings],
+    limits: Mapping[str, AccountLimits],
+    clock: Clock,
+    tracer: Tracer | None,
+    logger: Logger | None,
+    *,
+    share: float = 1.0,
+    budget: BudgetStore | None = None,
+    retry: RetryPolicy | None = None,
+    signals: AccountSignals | None = None,
+    gives_way: bool = False,
+) -> LLMClient:
+    return LLMClient(
+        {name: _factory(name, endpoint, clock) for name, endpoint in endpoints.items()},
+        limits=limits,
+        budget=budget,
+        share=share,
+        retry=retry,
+        signals=signals,
+        gives_way=gives_way,
+        clock=clock,
+        tracer=tracer,
+        logger=logger,
+    )
+
+
+def _identity_tokens(settings: Settings, clock: Clock) -> TokenVerifier | None:
+    if settings.auth is None:
+        return None
+    # Imported here: the cryptography takes a while to load, and few commands sign anybody in.
+    from app.services.identity_tokens import HTTPKeySets, IdentityTokens
+
+    return IdentityTokens(settings.auth, HTTPKeySets(settings.auth.jwks_url), clock)
 
 
 def _factory(name: str, endpoint: EndpointSettings, clock: Clock) -> ProviderFactory:
@@ -173,11 +332,16 @@ def _factory(name: str, endpoint: EndpointSettings, clock: Clock) -> ProviderFac
         ) from None
 
 
-def _redactor(settings: Settings) -> Redactor:
+def redactor(settings: Settings) -> Redactor:
+    """Return what takes every secret of the settings out of a text."""
     secrets = [
         secret.get_secret_value()
         for endpoint in settings.endpoints.values()
         for secret in (endpoint.api_key, *endpoint.extra_headers.values())
         if secret is not None
     ]
+    if settings.key_secret is not None:
+        secrets.append(settings.key_secret.get_secret_value())
+    if password := urlsplit(settings.database_url).password:
+        secrets += [password, unquote(password)]
     return Redactor(secrets)

@@ -8,6 +8,7 @@ from alembic import context
 
 import app.models
 from app.database.base import Base, Money, UTCDateTime
+from app.database.schema import is_ours
 
 __all__: list[str] = []
 
@@ -31,6 +32,7 @@ def run() -> None:
         render_as_batch=connection.dialect.name == "sqlite",
         compare_type=True,
         compare_server_default=True,
+        include_name=is_ours,
         transaction_per_migration=False,
         render_item=render_item,
     )

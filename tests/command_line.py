@@ -11,15 +11,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from tests.preloaded import FORKS, run_forked
+
 __all__ = ["CommandLine", "arithmetic_workspace"]
 
 
 @dataclass
 class CommandLine:
-    """`workbench` run as a process in `folder`, with only the environment given here."""
+    """`workbench` run as a process in `folder`, with only the environment given here.
+
+    `fresh` starts an interpreter for each command, as a person does; else commands are forked from
+    one that has imported the workbench already, and take a fraction of the time.
+    """
 
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    fresh: bool = not FORKS
 
     def _process(self, arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
         kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "TMPDIR", "LANG")}
@@ -29,15 +36,18 @@ class CommandLine:
     def run(self, *arguments: str, code: int | None = 0, timeout: float = 100) -> str:
         """Return what was printed on standard output; the exit code must be `code`."""
         command, environment = self._process(arguments)
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        if self.fresh:
+            done = subprocess.run(
+                command,
+                cwd=self.folder,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                check=False,
+            )
+        else:
+            done = run_forked(arguments, self.folder, environment, timeout)
         told = f"{' '.join(arguments)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         assert code is None or done.returncode == code, told
         self.last_error = done.stderr

@@ -10,16 +10,26 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 
+from app.core.clock import SystemClock
 from app.core.permissions import Actor, local_actor
 from app.database import Database
 from app.database.schema import upgrade
-from tests.postgres import postgres_server
+from app.services.builtin_prompts import register_builtin_prompts
+from app.services.prompts import PromptService
+from tests.postgres import MigratedDatabases, database_on, execute, postgres_server
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED = REPOSITORY.parent / "shared"
+
+# How many examples a property is tried on: `--hypothesis-profile=nightly` tries many. How long one
+# takes says more about what else the machine does than about the property.
+_UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("every-change", _UNTIMED, max_examples=25)
+settings.register_profile("nightly", _UNTIMED, max_examples=500)
+settings.load_profile("every-change")
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost", "0.0.0.0"}
 _real_connect = socket.socket.connect
@@ -47,10 +57,25 @@ def postgres_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file to copy."""
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the newest schema and no rows."""
     path = tmp_path_factory.mktemp("template") / "template.db"
     asyncio.run(_migrate(f"sqlite+aiosqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(migrated_sqlite: Path) -> Path:
+    """The SQLite file that tests copy; where whole commands are tested, `used_sqlite`."""
+    return migrated_sqlite
+
+
+@pytest.fixture(scope="session")
+def used_sqlite(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file as the first command leaves it: with the built-in prompts."""
+    path = tmp_path_factory.mktemp("used") / "template.db"
+    shutil.copy(migrated_sqlite, path)
+    asyncio.run(_register_builtin_prompts(f"sqlite+aiosqlite:///{path}"))
     return path
 
 
@@ -58,10 +83,18 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def postgres_template(postgres_url: str) -> Iterator[str]:
     """The name of a migrated PostgreSQL database to copy."""
     name = f"template_{uuid.uuid4().hex[:8]}"
-    asyncio.run(_execute(postgres_url, f"CREATE DATABASE {name}"))
-    asyncio.run(_migrate(_sqlalchemy_url(postgres_url, name)))
+    asyncio.run(execute(postgres_url, f"CREATE DATABASE {name}"))
+    asyncio.run(_migrate(_for_sqlalchemy(database_on(postgres_url, name))))
     yield name
-    asyncio.run(_execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)"))
+    asyncio.run(execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture(scope="session")
+def postgres_databases(postgres_url: str, postgres_template: str) -> Iterator[MigratedDatabases]:
+    """Migrated PostgreSQL databases that tests take and give back."""
+    databases = MigratedDatabases(postgres_url, postgres_template)
+    yield databases
+    asyncio.run(databases.drop_all())
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -79,12 +112,10 @@ def database_url(
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite+aiosqlite:///{path}"
         return
-    server: str = request.getfixturevalue("postgres_url")
-    template: str = request.getfixturevalue("postgres_template")
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    asyncio.run(_execute(server, f"CREATE DATABASE {name} TEMPLATE {template}"))
-    yield _sqlalchemy_url(server, name)
-    asyncio.run(_execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
+    databases: MigratedDatabases = request.getfixturevalue("postgres_databases")
+    name = asyncio.run(databases.take())
+    yield _for_sqlalchemy(databases.url(name))
+    asyncio.run(databases.give_back(name))
 
 
 @pytest.fixture
@@ -97,9 +128,9 @@ def empty_database_url(
         return
     server: str = request.getfixturevalue("postgres_url")
     name = f"empty_{uuid.uuid4().hex[:12]}"
-    asyncio.run(_execute(server, f"CREATE DATABASE {name}"))
-    yield _sqlalchemy_url(server, name)
-    asyncio.run(_execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
+    asyncio.run(execute(server, f"CREATE DATABASE {name}"))
+    yield _for_sqlalchemy(database_on(server, name))
+    asyncio.run(execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 @pytest.fixture
@@ -117,14 +148,13 @@ async def _migrate(url: str) -> None:
         await database.close()
 
 
-async def _execute(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
+async def _register_builtin_prompts(url: str) -> None:
+    database = Database(url)
     try:
-        await connection.execute(statement)
+        await register_builtin_prompts(PromptService(database, SystemClock()))
     finally:
-        await connection.close()
+        await database.close()
 
 
-def _sqlalchemy_url(server: str, database: str) -> str:
-    head, _, tail = server.rpartition("/postgres")
-    return f"{head}/{database}{tail}".replace("postgresql://", "postgresql+asyncpg://", 1)
+def _for_sqlalchemy(url: str) -> str:
+    return url.replace("postgresql://", "postgresql+asyncpg://", 1)

@@ -13,8 +13,9 @@ from app.api.authorisation import CurrentActor, needs
 from app.api.chat_errors import EXPECTED_IN_STREAMS, stream_failure
 from app.api.dependencies import ServicesDependency
 from app.api.errors import problem_body, problems
+from app.api.idempotency import OnceRoute, once
+from app.api.observation import note_chat
 from app.api.streaming import EventStream, StreamFaults, unless_gone
-from app.bootstrap import Services
 from app.core.permissions import Permission
 from app.schemas.conversations import (
     ConversationTitle,
@@ -24,11 +25,11 @@ from app.schemas.conversations import (
     NewMessage,
 )
 from app.schemas.pages import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Page
-from app.services.chat import ChatCall
+from app.services.conversations import Answering
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/conversations", tags=["conversations"])
+router = APIRouter(prefix="/api/conversations", tags=["conversations"], route_class=OnceRoute)
 
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before")]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE, description="items of a page")]
@@ -53,7 +54,7 @@ _STREAM = {
 }
 
 
-@router.post("", status_code=201, dependencies=_CHAT, responses=_WRITING)
+@router.post("", status_code=201, dependencies=[*_CHAT, Depends(once)], responses=_WRITING)
 async def begin_conversation(
     new: NewConversation, actor: CurrentActor, services: ServicesDependency, response: Response
 ) -> ConversationView:
@@ -146,35 +147,31 @@ async def say(
     With `stream` it comes as server-sent events: `text` as it grows, then one `message` with the
     stored answer, or one `error` with a problem. A stream that ends without either broke.
     """
-    call = await services.conversations.say(
+    answering = await services.conversations.say(
         actor,
         conversation_id,
         new,
         request_id=request.state.request_id,
         idempotency_key=idempotency_key,
     )
+    note_chat(request, answering)
     if new.stream:
         return EventStream(
-            _pieces(services, conversation_id, call),
-            headers=lambda: {"x-workbench-generation": str(call.generation_id)},
+            _events(answering),
+            headers=lambda: {"x-workbench-generation": str(answering.generation_id)},
             faults=StreamFaults(lambda error: _fault(error, request), EXPECTED_IN_STREAMS),
-            leave=call.leave,
+            leave=answering.leave,
         )
-    result = await unless_gone(request.receive, call.result(), call.leave)
-    if result is None:
-        return Response(status_code=499)  # nobody reads it
-    return await services.conversations.answer(conversation_id, result)
+    stored = await unless_gone(request.receive, answering.message(), answering.leave)
+    return Response(status_code=499) if stored is None else stored  # 499: nobody reads it
 
 
-async def _pieces(
-    services: Services, conversation_id: UUID, call: ChatCall
-) -> AsyncIterator[bytes]:
-    async for event in call.events():
-        if event.result is not None:
-            found = await services.conversations.answer(conversation_id, event.result)
-            yield _event("message", found.model_dump_json().encode())
-        elif event.text:
-            yield _event("text", orjson.dumps({"text": event.text}))
+async def _events(answering: Answering) -> AsyncIterator[bytes]:
+    async for piece in answering.pieces():
+        if isinstance(piece, str):
+            yield _event("text", orjson.dumps({"text": piece}))
+        else:
+            yield _event("message", piece.model_dump_json().encode())
 
 
 def _fault(error: Exception, request: Request) -> bytes:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
+from app.api.authorisation import PUBLIC
 from app.api.dependencies import ServicesDependency
+from app.api.errors import problems
 from app.core.errors import ConfigurationError, Unavailable
 from app.database.revisions import schema_status
 
 __all__ = ["Health", "Readiness", "router"]
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], dependencies=[Depends(PUBLIC)])
 
 
 class Health(BaseModel):
@@ -32,7 +34,7 @@ async def live() -> Health:
     return Health()
 
 
-@router.get("/health/ready")
+@router.get("/health/ready", responses=problems(503))
 async def ready(services: ServicesDependency) -> Readiness:
     """The database answers and has the schema that this version needs; else 503."""
     await services.database.ping()

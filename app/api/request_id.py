@@ -13,7 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.errors import problem
+from app.api.errors import Failure, fail
 from app.core.ids import new_id
 from app.core.logging import Logger, request_context
 
@@ -55,5 +55,5 @@ class RequestIds:
                 if started:  # too late for another answer: the server closes the connection
                     raise
                 detail = "Something went wrong on our side."
-                response = problem(Request(scope), 500, "internal", detail)
+                response = fail(Request(scope), Failure(500, "internal", detail))
                 await response(scope, receive, send_with_id)

@@ -1,8 +1,9 @@
 """Structured logs: one JSON object a line, each with the request it belongs to.
 
-A logger is made once, at the composition root, and passed in; nothing here changes the process's
-own logging. Lines carry facts (names, codes, counts, times) and never content, headers or keys;
-every text in them goes through the `Redactor` all the same.
+A logger is made once, at the composition root, and passed in. The process's own logging, in which
+libraries tell what goes wrong, is changed by `standard_logs` alone, for as long as its block lasts.
+Lines carry facts (names, codes, counts, times) and never content, headers or keys; every text in
+them goes through the `Redactor` all the same.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from structlog.typing import FilteringBoundLogger
 from app.core.errors import ConfigurationError
 from app.core.redaction import Redactor
 
-__all__ = ["Logger", "create_logger", "request_context"]
+__all__ = ["Logger", "create_logger", "request_context", "standard_logs"]
 
 Logger = FilteringBoundLogger
 
@@ -72,6 +73,37 @@ def request_context(request_id: str) -> Iterator[None]:
     """Put `request_id` into every line that is logged inside the block, in this task."""
     with structlog.contextvars.bound_contextvars(request_id=request_id):
         yield
+
+
+@contextmanager
+def standard_logs(logger: Logger) -> Iterator[None]:
+    """Inside the block, write the warnings and errors of libraries as lines of `logger`."""
+    root, handler = logging.getLogger(), _Forwarded(logger)
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+
+
+class _Forwarded(logging.Handler):
+    """Passes records on, so that they are JSON and redacted like all other lines."""
+
+    def __init__(self, logger: Logger) -> None:
+        super().__init__(logging.WARNING)
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._logger.log(
+                record.levelno,
+                "library_log",
+                library=record.name,
+                message=record.getMessage(),
+                exc_info=record.exc_info,
+            )
+        except Exception:
+            self.handleError(record)
 
 
 def _line(event: Event, **_options: object) -> str:

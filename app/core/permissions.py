@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
+from uuid import UUID
 
 from app.core.errors import Forbidden, NotFound
 
@@ -26,6 +27,7 @@ __all__ = [
     "SERVICE_PERMISSIONS",
     "Actor",
     "ActorKind",
+    "Credential",
     "Grant",
     "Permission",
     "Role",
@@ -161,12 +163,25 @@ class Grant:
     prefix: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """The API key by which an actor signed in.
+
+    `key` is its name without the number that a rotation adds: limits are held by it. A scoped key
+    may do less than whom it belongs to.
+    """
+
+    key_id: UUID
+    key: str
+    is_scoped: bool
+
+
 @dataclass(frozen=True)
 class Actor:
     """The one who acts in a service call; `str(actor)` is what records store.
 
     Without `grants` its permissions hold everywhere. `aliases` are the only aliases that a
-    service's key may use; None is no such bound.
+    key may use; None is no such bound. `credential` is None for whoever signed in without a key.
     """
 
     kind: ActorKind
@@ -174,6 +189,7 @@ class Actor:
     permissions: frozenset[Permission] = field(default_factory=frozenset)
     grants: tuple[Grant, ...] = ()
     aliases: frozenset[str] | None = None
+    credential: Credential | None = None
 
     @classmethod
     def of(
@@ -183,11 +199,12 @@ class Actor:
         grants: Iterable[Grant],
         *,
         aliases: frozenset[str] | None = None,
+        credential: Credential | None = None,
     ) -> Actor:
         """Return an actor with exactly these grants."""
         held = tuple(grants)
         together = frozenset().union(*(grant.permissions for grant in held))
-        return cls(kind, name, together, held, aliases)
+        return cls(kind, name, together, held, aliases, credential)
 
     @property
     def authenticated(self) -> bool:

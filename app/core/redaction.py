@@ -30,11 +30,12 @@ _ANNOUNCED = (
 )
 _BEARER = r"(?i:(?P<scheme>\bbearer\s+)[\w.~+/*=-]{8,})"
 _USERINFO = r"(?P<url>\b[a-z][a-z0-9+.-]{1,20}://)[^\s/@\"']+@"
+_OURS = r"(?P<ours>\bwb_[a-z2-7]{12}_)[\w*.-]{6,}"  # what names a key of ours may be shown
 _SHAPED = (
     r"\b(?:sk|pk|rk|gsk|hf|ghp|gho|ghs|glpat|xox[abp]|r8|pplx|nvapi|xai)[-_][\w*.-]{6,}"
     r"|\bAKIA[0-9A-Z]{12,}|\bAIza[\w-]{20,}|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"
 )
-_LOOKS_SECRET = re.compile("|".join((_ANNOUNCED, _BEARER, _USERINFO, _SHAPED)))
+_LOOKS_SECRET = re.compile("|".join((_ANNOUNCED, _BEARER, _USERINFO, _OURS, _SHAPED)))
 
 
 class Redactor:

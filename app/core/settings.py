@@ -16,15 +16,37 @@ from urllib.parse import urlsplit
 
 import yaml
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from app.core.errors import ConfigurationError
+from app.core.security import SHORTEST_KEY_SECRET
 
-__all__ = ["WORKSPACE_MARKER", "CallLimits", "EndpointSettings", "Settings", "load_settings"]
+__all__ = [
+    "HMAC_KEY_FILE",
+    "WORKSPACE_MARKER",
+    "AuthSettings",
+    "CallLimits",
+    "ChatSettings",
+    "EndpointSettings",
+    "Settings",
+    "load_settings",
+]
 
 WORKSPACE_MARKER = "workbench.yaml"
+HMAC_KEY_FILE = ".workbench-key-secret"
+"""Beside the marker, readable by its owner alone; `WORKBENCH_KEY_SECRET` goes before it."""
 _WORKSPACE_VERSION = 1
 _PREFIX = "WORKBENCH_"
+_PLAIN = (
+    "host",
+    "port",
+    "log_level",
+    "cors_origins",
+    "trusted_hosts",
+    "max_body_bytes",
+    "max_import_bytes",
+    "body_timeout_s",
+)  # settings that the file and the environment write alike
 _KEY = re.compile(r"[!-~]+")  # printable ASCII, as a header can carry it
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token of RFC 9110
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -50,7 +72,8 @@ class EndpointSettings(BaseModel):
     """One account at one provider: address, credentials, network, limits.
 
     `requests_per_minute` and `tokens_per_minute` are the account's quota; None is no limit
-    of ours. `max_concurrency` bounds adaptive concurrency and the connection pool.
+    of ours. `chat_share` of it is kept for chats: experiments leave it alone. `max_concurrency`
+    bounds adaptive concurrency and the connection pool.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -63,8 +86,39 @@ class EndpointSettings(BaseModel):
     proxy: str | None = None
     requests_per_minute: int | None = Field(default=None, ge=1)
     tokens_per_minute: int | None = Field(default=None, ge=1)
+    chat_share: float = Field(default=0.3, ge=0, lt=1, description="of the quota")
     max_concurrency: int = Field(default=200, ge=1, le=2000)
     limits: CallLimits = Field(default_factory=CallLimits)
+
+
+class ChatSettings(BaseModel):
+    """How chats in production are carried out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_messages: int = Field(default=2_000, ge=1, description="of one request")
+    max_message_characters: int = Field(default=200_000, ge=1, description="of one text")
+    drain_s: float = Field(
+        default=30, ge=0, description="how long an answer is read on whose client is gone"
+    )
+    most_draining: int = Field(default=16, ge=0, description="such answers at once")
+    keep_keys_s: float = Field(
+        default=86_400, gt=0, description="how long an idempotency key stands for its request"
+    )
+    sweep_s: float = Field(default=30, gt=0, description="between two searches for lost calls")
+
+
+class AuthSettings(BaseModel):
+    """The identity provider whose tokens sign people in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    jwks_url: str = Field(
+        pattern=r"^(https://[^\s@]+|http://(127\.0\.0\.1|localhost|\[::1\])[:/][^\s@]*)$",
+        description="where it publishes its keys: https, or http on this machine",
+    )
+    issuer: str = Field(min_length=1, description="what its tokens carry as `iss`")
+    audience: str = Field(min_length=1, description="what tokens meant for us carry as `aud`")
 
 
 class Settings(BaseModel):
@@ -77,9 +131,35 @@ class Settings(BaseModel):
         description="sqlite+aiosqlite:///PATH or postgresql+asyncpg://...", repr=False
     )
     endpoints: dict[str, EndpointSettings] = Field(default_factory=dict)
+    chat: ChatSettings = Field(default_factory=ChatSettings)
     host: str = "127.0.0.1"
     port: int = Field(default=8800, ge=0, le=65535)
     log_level: str = "WARNING"
+    cors_origins: tuple[str, ...] = Field(
+        default=(), description="whose scripts may call the API, as https://a.example; none"
+    )
+    trusted_hosts: tuple[str, ...] = Field(
+        default=(), description="the host names that the API answers to; empty is all"
+    )
+    max_body_bytes: int = Field(default=4 * 1024 * 1024, gt=0, description="of a request")
+    max_import_bytes: int = Field(
+        default=64 * 1024 * 1024, gt=0, description="of a request that imports a dataset"
+    )
+    body_timeout_s: float = Field(default=60, gt=0, description="for a body to arrive")
+    auth: AuthSettings | None = Field(
+        default=None, description="an identity provider; without one only API keys sign in"
+    )
+    key_secret: SecretStr | None = Field(
+        default=None, min_length=SHORTEST_KEY_SECRET, description="what API keys are stored under"
+    )
+
+    @field_validator("cors_origins", "trusted_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """Read the environment's form, `a,b`."""
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
 
     @property
     def sqlite_path(self) -> Path | None:
@@ -102,9 +182,11 @@ def load_settings(workspace: Path, environment: Mapping[str, str] | None = None)
             workspace=workspace,
             database_url=_database_url(env, file, workspace),
             endpoints=_endpoints(env, file),
+            auth=file.get("auth"),
+            key_secret=_key_secret(env, workspace),
             **{
                 name: env.get(_PREFIX + name.upper(), file.get(name))
-                for name in ("host", "port", "log_level")
+                for name in _PLAIN
                 if _PREFIX + name.upper() in env or name in file
             },
         )
@@ -141,7 +223,7 @@ def _marker(workspace: Path) -> dict[str, object]:
         return {}
     if not isinstance(loaded, dict):
         raise ConfigurationError(f"{path} must hold a mapping of settings.")
-    known = {"workspace_version", "database_url", "endpoints", "host", "port", "log_level"}
+    known = {"workspace_version", "database_url", "endpoints", "auth", *_PLAIN}
     if unknown := sorted(set(map(str, loaded)) - known):
         raise ConfigurationError(
             f"{path}: unknown setting {unknown[0]!r}; known are {', '.join(sorted(known))}."
@@ -155,6 +237,22 @@ def _marker(workspace: Path) -> dict[str, object]:
             path="workspace_version",
         )
     return loaded
+
+
+def _key_secret(env: Mapping[str, str], workspace: Path) -> str | None:
+    """Return the secret of the environment, else of the file that `users bootstrap` makes."""
+    if given := env.get(_PREFIX + "KEY_SECRET"):
+        return given
+    file = workspace / HMAC_KEY_FILE
+    if not file.is_file():
+        return None
+    if os.name == "posix" and file.stat().st_mode & 0o077:
+        raise ConfigurationError(
+            f"{file} can be read by others than its owner.",
+            path="key_secret",
+            hint=f"Run chmod 600 {file}",
+        )
+    return file.read_text(encoding="utf-8", errors="replace").strip()
 
 
 def _database_url(env: Mapping[str, str], file: Mapping[str, object], workspace: Path) -> str:

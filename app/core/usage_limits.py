@@ -127,15 +127,16 @@ class Remaining:
 class Decision:
     """Whether a call may be sent.
 
-    If not, `reason` is a sentence, `retry_after_s` says when to try again, and `budget_spent` that
-    money is gone and not only reserved: trying again before then is in vain. `warnings` tell the
-    limits that it passed although they are reached.
+    If not, `refused_by` is whose limit is reached, `reason` is a sentence, `retry_after_s` says
+    when to try again, and `budget_spent` that money is gone and not only reserved: trying again
+    before then is in vain. `warnings` tell the limits that it passed although they are reached.
     """
 
     admitted: bool
     reason: str = ""
     retry_after_s: float = 0.0
     budget_spent: bool = False
+    refused_by: Holder | None = None
     warnings: tuple[str, ...] = ()
     requests: Remaining | None = None
     tokens: Remaining | None = None
@@ -198,6 +199,7 @@ def decide(
                     refusal.reason,
                     refusal.retry_after_s,
                     refusal.budget_spent,
+                    holder,
                     requests=_remaining("requests", claim.holders, limits, windows, now),
                     tokens=_remaining("tokens", claim.holders, limits, windows, now),
                 )

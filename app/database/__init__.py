@@ -2,6 +2,7 @@
 
 from app.database.base import Base, Money, UTCDateTime
 from app.database.engine import AsyncSession, Database, DatabaseError, IntegrityError
+from app.database.joining import Transaction
 
 __all__ = [
     "AsyncSession",
@@ -10,5 +11,6 @@ __all__ = [
     "DatabaseError",
     "IntegrityError",
     "Money",
+    "Transaction",
     "UTCDateTime",
 ]

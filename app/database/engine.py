@@ -10,10 +10,12 @@ No session is ever held across a call to a model.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import orjson
+from opentelemetry.trace import Tracer
 from sqlalchemy import event, inspect, text
 from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
@@ -25,6 +27,8 @@ from sqlalchemy.ext.asyncio import (
 )
 
 from app.core.errors import ConfigurationError, Unavailable
+from app.database.joining import Transaction, joined_session
+from app.database.tracing import trace_statements
 
 __all__ = ["AsyncSession", "Database", "DatabaseError", "IntegrityError"]
 
@@ -48,9 +52,11 @@ class Database:
     cannot be: its folder is missing, or it is a folder itself. A session raises `Unavailable`
     if the server does not answer or the file is damaged, and `ConfigurationError` if the
     server does not know the user or the database.
+
+    With a `tracer` every statement is a span.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, tracer: Tracer | None = None) -> None:
         self.url = url
         _parsed(url)
         self.is_sqlite = url.startswith("sqlite")
@@ -61,9 +67,24 @@ class Database:
             self._reader = _sqlite_engine(url, pool_size=_SQLITE_READERS, write=False)
         else:
             self._writer = self._reader = _postgresql_engine(url)
+        if tracer is not None:
+            for engine in {self._writer, self._reader}:
+                trace_statements(engine.sync_engine, tracer)
         options: dict[str, Any] = {"expire_on_commit": False}
-        self.write_session = async_sessionmaker(self._writer, **options)
-        self.read_session = async_sessionmaker(self._reader, **options)
+        self._write_sessions = async_sessionmaker(self._writer, **options)
+        self._read_sessions = async_sessionmaker(self._reader, **options)
+
+    def write_session(self) -> AsyncSession:
+        """Return a session that writes; inside the task's own `Transaction` if it has one."""
+        return joined_session() or self._write_sessions()
+
+    def read_session(self) -> AsyncSession:
+        """Return a session that reads; inside the task's own `Transaction` if it has one."""
+        return joined_session() or self._read_sessions()
+
+    async def begin(self) -> Transaction:
+        """Begin a transaction that the sessions of this task join until it ends."""
+        return await Transaction.begin(self._writer)
 
     @property
     def engine(self) -> AsyncEngine:
@@ -75,6 +96,13 @@ class Database:
         """The file of a SQLite database."""
         database = _parsed(self.url).database
         return Path(database) if self.is_sqlite and database else None
+
+    def connections(self) -> Mapping[str, int]:
+        """Return how many connections are in use, by the pool they are of."""
+        pools = {"write": self._writer.pool}
+        if self._reader is not self._writer:
+            pools["read"] = self._reader.pool
+        return {name: pool.checkedout() for name, pool in pools.items()}  # type: ignore[attr-defined] # queue pools all count
 
     async def ping(self) -> None:
         """Raise `Unavailable` if the database does not answer."""

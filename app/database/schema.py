@@ -19,7 +19,9 @@ from app.database.base import Base
 from app.database.engine import Database
 from app.database.revisions import SchemaStatus, known_revisions, migrations_folder, read_status
 
-__all__ = ["create", "difference", "downgrade", "upgrade"]
+__all__ = ["create", "difference", "downgrade", "is_ours", "upgrade"]
+
+_QUEUE = "pgqueuer"  # what PGQueuer's tables begin with
 
 
 async def upgrade(database: Database, revision: str = "head") -> SchemaStatus:
@@ -56,12 +58,22 @@ async def difference(database: Database) -> list[Any]:
 
     def work(connection: Connection) -> list[Any]:
         context = MigrationContext.configure(
-            connection, opts={"compare_type": True, "compare_server_default": True}
+            connection,
+            opts={
+                "compare_type": True,
+                "compare_server_default": True,
+                "include_name": is_ours,
+            },
         )
         return list(compare_metadata(context, Base.metadata))
 
     async with database.engine.connect() as connection:
         return await connection.run_sync(work)
+
+
+def is_ours(name: str | None, kind: str, _parents: object) -> bool:
+    """Whether a migration may look at an object: the tables of the queue are PGQueuer's own."""
+    return kind != "table" or not (name or "").startswith(_QUEUE)
 
 
 async def _run(database: Database, step: Callable[[Config], None]) -> SchemaStatus:

@@ -13,6 +13,8 @@ retry). The invariants:
   as they would.
 - With a budget, the worst case of every call is reserved before it is sent and settled when it
   has ended (`app.llm.budget`); what has no bound is not sent.
+- A 429 is told to all who use the account, and a client that gives way sends nothing new while
+  the account wants to be left alone (`app.llm.account_signals`).
 
 One client serves one process. It is made at the composition root and closed there.
 """
@@ -24,6 +26,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -32,11 +35,13 @@ from opentelemetry.trace import Span, Tracer
 from app.core.clock import Clock, SystemClock
 from app.core.errors import ConfigurationError
 from app.core.telemetry import current_trace_id
+from app.llm.account_signals import PATIENCE_S, AccountSignals
 from app.llm.budget import BudgetStore, charge_of_error
 from app.llm.errors import (
     BadRequest,
     CallNotStarted,
     LLMError,
+    QuotaExhausted,
     RateLimited,
     ServerError,
     TruncatedStream,
@@ -71,6 +76,7 @@ if TYPE_CHECKING:  # the logging library costs every command a tenth of its star
 __all__ = ["LLMClient", "ProviderFactory"]
 
 _NOTHING = Decimal(0)
+_ASKED_AGAIN_S = 1.0
 _DRAINING = "The client is draining: the next call was not started."
 
 ProviderFactory = Callable[[], Provider]
@@ -83,7 +89,9 @@ class LLMClient:
     `providers` has a factory for every endpoint; `limits` what an account allows (defaults:
     `AccountLimits()`). `share` is this process's part of every limit, 1/N of N processes.
     `limit_store` holds what quotas count, in memory if none is given. `budget` bounds what all
-    calls together may cost; without one nothing does. `random` decides the jitter of retries.
+    calls together may cost; without one nothing does. `signals` carries word of 429s to and from
+    others on the same accounts, and with `gives_way` this client waits for what they heard.
+    `random` decides the jitter of retries.
     Without `tracer` and `logger` nothing is traced and logged.
     """
 
@@ -94,6 +102,8 @@ class LLMClient:
         limits: Mapping[str, AccountLimits] | None = None,
         limit_store: LimitStore | None = None,
         budget: BudgetStore | None = None,
+        signals: AccountSignals | None = None,
+        gives_way: bool = False,
         share: float = 1.0,
         retry: RetryPolicy | None = None,
         clock: Clock | None = None,
@@ -108,6 +118,8 @@ class LLMClient:
         self._clock = clock or SystemClock()
         self._store = limit_store or InMemoryLimitStore(self._clock)
         self._budget = budget
+        self._signals = signals
+        self._gives_way = gives_way
         self._unpaid: set[asyncio.Future[None]] = set()
         self._random = random or Random()
         self._observer = CallObserver(tracer, logger)
@@ -227,6 +239,7 @@ class LLMClient:
                 await self._pause(wait)
             if account.quota is not None:
                 await account.quota.admit(work.tokens, urgent=urgent)
+            await self._give_way(work.request.target.endpoint)
             await account.slots.acquire(urgent=urgent)
             if work.bill is not None and not work.bill.take():
                 await self._wait_for_money(work.bill, account.slots, urgent=urgent)
@@ -235,6 +248,17 @@ class LLMClient:
             raise
         work.attempts += 1
         return _Call(work, self._clock, self._observer, stream=stream)
+
+    async def _give_way(self, endpoint: str) -> None:
+        """Wait while others have heard that the account wants to be left alone.
+
+        Those who waited go on one after the other: all at once they would be told to wait again.
+        """
+        if self._signals is None or not self._gives_way:
+            return
+        while (wait := await self._signals.wait_s(endpoint)) > 0:
+            asked_again = min(wait, _ASKED_AGAIN_S)  # by then others may have heard something else
+            await self._pause(asked_again * (1 + self._random.random()))
 
     async def _wait_for_money(self, bill: _Bill, slots: Slots, *, urgent: bool) -> None:
         """Give the slot back, wait until the call can be paid, and take the next slot.
@@ -267,6 +291,12 @@ class LLMClient:
             return
         raise CallNotStarted(_DRAINING)
 
+    def _tell(self, endpoint: str, error: RateLimited) -> None:
+        """Pass on that the account wants patience; one that is used up is helped by none."""
+        if self._signals is not None and not isinstance(error, QuotaExhausted):
+            asked = error.retry_after_s
+            self._signals.rate_limited(endpoint, PATIENCE_S if asked is None else asked)
+
     def _account(self, endpoint: str) -> _Account:
         account = self._accounts.get(endpoint)
         if account is None:
@@ -284,18 +314,25 @@ class LLMClient:
         limits = self._limits.get(endpoint, AccountLimits()).shared(self._share)
         is_limited = limits.requests_per_minute or limits.tokens_per_minute
         quota = Quota(endpoint, limits, self._store, self._pause) if is_limited else None
-        account = _Account(factory(), limits, quota)
+        account = _Account(factory(), limits, quota, partial(self._tell, endpoint))
         if self._draining.is_set():
             account.refuse()
         return account
 
 
 class _Account:
-    """One endpoint in use: its provider and what bounds the calls to it."""
+    """One endpoint in use: its provider and what bounds the calls to it; `tell` hears its 429s."""
 
-    def __init__(self, provider: Provider, limits: AccountLimits, quota: Quota | None) -> None:
+    def __init__(
+        self,
+        provider: Provider,
+        limits: AccountLimits,
+        quota: Quota | None,
+        tell: Callable[[RateLimited], None],
+    ) -> None:
         self.provider = provider
         self.quota = quota
+        self._tell = tell
         self.answered = False
         self._adaptive: AdaptiveLimit | None = None
         if limits.concurrency is None:
@@ -313,6 +350,8 @@ class _Account:
         """Learn from a call that ended and give its slot back."""
         if error is None or (isinstance(error, LLMError) and error.http_status is not None):
             self.answered = True
+        if isinstance(error, RateLimited):
+            self._tell(error)
         if self._adaptive is not None:
             self._adapt(self._adaptive, error, started_at=started_at, now=now)
         self.slots.release()
@@ -493,7 +532,9 @@ class _Call:
         self._work.account.ended(error, started_at=self._begun_at, now=now)
         context = self._span.get_span_context() if self._span is not None else None
         trace_id = format(context.trace_id, "032x") if context else current_trace_id()
-        self._observer.end(self._span, self._work.request, record, reply, trace_id)
+        self._observer.end(
+            self._span, self._work.request, record, reply, trace_id, self._first_ms
+        )
         if self._work.on_attempt is not None:
             self._work.on_attempt(record)
         return trace_id

@@ -68,13 +68,24 @@ class AccountLimits:
             )
 
     @classmethod
-    def of(cls, settings: EndpointSettings, concurrency: int | None = None) -> AccountLimits:
-        """Return the limits that an endpoint's settings name."""
+    def of(
+        cls,
+        settings: EndpointSettings,
+        concurrency: int | None = None,
+        *,
+        keeps_chat_share: bool = False,
+    ) -> AccountLimits:
+        """Return the limits that an endpoint's settings name.
+
+        With `keeps_chat_share` the part of the quota that is kept for chats is not in them.
+        """
+        part = 1 - settings.chat_share if keeps_chat_share else 1.0
+        rpm, tpm = settings.requests_per_minute, settings.tokens_per_minute
         return cls(
             settings.max_concurrency,
             concurrency,
-            settings.requests_per_minute,
-            settings.tokens_per_minute,
+            None if rpm is None else rpm * part,
+            None if tpm is None else tpm * part,
         )
 
     def shared(self, share: float) -> AccountLimits:

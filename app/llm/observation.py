@@ -7,7 +7,8 @@ above INFO, no line.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
@@ -19,6 +20,21 @@ if TYPE_CHECKING:  # the logging library costs every command a tenth of its star
     from app.core.logging import Logger
 
 __all__ = ["CallObserver"]
+
+_NUMBERS: Final[Mapping[str, str]] = {
+    "temperature": telemetry.TEMPERATURE,
+    "top_p": telemetry.TOP_P,
+    "top_k": telemetry.TOP_K,
+    "max_tokens": telemetry.MAX_TOKENS,
+    "max_completion_tokens": telemetry.MAX_TOKENS,
+    "max_output_tokens": telemetry.MAX_TOKENS,
+    "num_predict": telemetry.MAX_TOKENS,
+    "frequency_penalty": telemetry.FREQUENCY_PENALTY,
+    "presence_penalty": telemetry.PRESENCE_PENALTY,
+    "seed": telemetry.SEED,
+    "n": telemetry.CHOICE_COUNT,
+}
+"""Attributes of parameters, by the names under which the providers take them."""
 
 
 class CallObserver:
@@ -34,7 +50,9 @@ class CallObserver:
         if self._tracer is None:
             return None
         target = request.target
-        attributes: dict[str, str | int | bool] = {
+        attributes: dict[str, str | int | float | bool] = {
+            **_parameters(request),
+            **_names(request),
             telemetry.OPERATION: "chat",
             telemetry.PROVIDER_NAME: target.provider,
             telemetry.PROVIDER: target.provider,
@@ -43,8 +61,6 @@ class CallObserver:
             telemetry.MODEL: target.provider_model,
             telemetry.STREAM: stream,
         }
-        if request.request_id is not None:
-            attributes[telemetry.REQUEST_ID] = request.request_id
         if number > 1:
             attributes[telemetry.RETRY_NUMBER] = number - 1
         return self._tracer.start_span(
@@ -58,20 +74,48 @@ class CallObserver:
         record: AttemptRecord,
         reply: ProviderReply | None,
         trace_id: str | None,
+        first_ms: float | None,
     ) -> None:
-        """Close the span and write the line of a call that ended; `reply` is None if it failed."""
+        """Close the span and write the line of a call that ended.
+
+        `reply` is None if it failed, `first_ms` is when a stream's first event came, if one did.
+        """
         if span is not None:
-            _close(span, record, reply)
+            _close(span, record, reply, first_ms)
         if self._logger is not None:
             self._logger.info("llm_call", **_line(request, record, trace_id))
 
 
-def _close(span: Span, record: AttemptRecord, reply: ProviderReply | None) -> None:
+def _parameters(request: LLMRequest) -> dict[str, int | float]:
+    """Return the numbers that shape the answer; texts among the parameters are people's words."""
+    return {
+        attribute: value
+        for name, attribute in _NUMBERS.items()
+        if isinstance(value := request.parameters.get(name), int | float)
+    }
+
+
+def _names(request: LLMRequest) -> dict[str, str]:
+    """Return what the call belongs to, as far as that is known."""
+    names = {
+        telemetry.REQUEST_ID: request.request_id,
+        telemetry.PROMPT_NAME: request.prompt,
+        telemetry.CONVERSATION_ID: request.conversation_id,
+    }
+    return {attribute: name for attribute, name in names.items() if name is not None}
+
+
+def _close(
+    span: Span, record: AttemptRecord, reply: ProviderReply | None, first_ms: float | None
+) -> None:
     facts: dict[str, str | int | float | tuple[str, ...] | None] = {
         telemetry.LATENCY_MS: record.latency_ms,
         telemetry.HTTP_STATUS: record.http_status,
         telemetry.INPUT_TOKENS: record.usage.input_tokens,
         telemetry.OUTPUT_TOKENS: record.usage.output_tokens,
+        telemetry.CACHED_INPUT_TOKENS: record.usage.cached_input_tokens,
+        telemetry.REASONING_TOKENS: record.usage.reasoning_tokens,
+        telemetry.TIME_TO_FIRST_CHUNK: None if first_ms is None else first_ms / 1000,
     }
     if reply is not None:
         facts[telemetry.RESPONSE_MODEL] = reply.reported_model

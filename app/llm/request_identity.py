@@ -44,7 +44,12 @@ IDENTITY_FIELDS: Final = frozenset(
 )
 """Fields that decide the answer; `repetition` because a second sample is another answer."""
 
-TRANSPORT_FIELDS: Final = frozenset({"LLMRequest.request_id", "ModelTarget.price"})
+TRANSPORT_FIELDS: Final = frozenset(
+    {
+        *(f"LLMRequest.{name}" for name in ("request_id", "prompt", "conversation_id")),
+        "ModelTarget.price",
+    }
+)
 """Fields that only name or price the call."""
 
 _OWN: Final = frozenset({"messages", "repetition"})

@@ -170,7 +170,8 @@ class LLMRequest:
     """One generation wanted from one model.
 
     `parameters` are already resolved and under the provider's names
-    (`app.core.parameters`). `repetition` distinguishes samples of the same request.
+    (`app.core.parameters`). `repetition` distinguishes samples of the same request. `request_id`,
+    `prompt` (`support-bot@3`) and `conversation_id` name the call in traces; none is sent.
     """
 
     target: ModelTarget
@@ -181,6 +182,8 @@ class LLMRequest:
     response_format: JSON = None
     repetition: int = 0
     request_id: str | None = None
+    prompt: str | None = None
+    conversation_id: str | None = None
 
     @property
     def request_shape(self) -> dict[str, JSON]:

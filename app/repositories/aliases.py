@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, get_args
 from uuid import UUID
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import ColumnElement, Select, func, insert, select
 
 from app.database import AsyncSession
 from app.models import (
     Alias,
+    Conversation,
     Deployment,
     DeploymentTarget,
     LanguageModel,
@@ -20,9 +22,19 @@ from app.models import (
     PromptVersion,
     Variant,
 )
-from app.schemas.aliases import AliasView, DeploymentTargetView, DeploymentView
+from app.repositories.counting import count_up_to
+from app.repositories.prefixes import below
+from app.schemas.aliases import (
+    AliasSettings,
+    AliasView,
+    DeploymentTargetView,
+    DeploymentView,
+    TargetRole,
+)
 
 __all__ = ["AliasRepository"]
+
+_ROLES: Final[tuple[TargetRole, ...]] = get_args(TargetRole)
 
 
 class AliasRepository:
@@ -48,43 +60,80 @@ class AliasRepository:
         alias = (await self._session.execute(statement)).scalar_one_or_none()
         if alias is None:
             return None
-        current = (await self._deployments([alias.id], newest_only=True))[alias.id][0]
+        (current,) = await self.history(alias.id, limit=1)
         return _alias(alias, current)
 
     async def list(self) -> Sequence[AliasView]:
         """Return every alias by name."""
-        aliases = list((await self._session.execute(select(Alias).order_by(Alias.name))).scalars())
-        current = await self._deployments([alias.id for alias in aliases], newest_only=True)
-        return [_alias(alias, current[alias.id][0]) for alias in aliases]
+        return await self._views(select(Alias).order_by(Alias.name))
 
-    async def history(self, alias_id: UUID) -> Sequence[DeploymentView]:
-        """Return every deployment of an alias, newest first."""
-        return (await self._deployments([alias_id], newest_only=False))[alias_id]
+    async def page(
+        self,
+        prefixes: Sequence[str] | None,
+        *,
+        only: Collection[str] | None,
+        after: str | None,
+        limit: int,
+    ) -> Sequence[AliasView]:
+        """Return the aliases after a name, in order, that begin with one of the prefixes and, if
+        `only` is given, are among those."""
+        statement = select(Alias).where(_seen(prefixes, only)).order_by(Alias.name).limit(limit)
+        if after is not None:
+            statement = statement.where(Alias.name > after)
+        return await self._views(statement)
 
-    async def _deployments(
-        self, alias_ids: Sequence[UUID], *, newest_only: bool
-    ) -> Mapping[UUID, Sequence[DeploymentView]]:
-        statement = (
-            select(Deployment)
-            .where(Deployment.alias_id.in_(alias_ids))
-            .order_by(Deployment.number.desc())
+    async def count(self, prefixes: Sequence[str] | None, *, only: Collection[str] | None) -> int:
+        """Return how many aliases `page` would go through, as far as anybody counts."""
+        return await count_up_to(self._session, select(Alias.id).where(_seen(prefixes, only)))
+
+    async def history(
+        self, alias_id: UUID, *, before: int | None = None, limit: int | None = None
+    ) -> Sequence[DeploymentView]:
+        """Return deployments of an alias, newest first: those with a number below `before`."""
+        statement = _history(alias_id).limit(limit)
+        if before is not None:
+            statement = statement.where(Deployment.number < before)
+        return await self._deployments(statement)
+
+    async def at(self, alias_id: UUID, time: datetime) -> DeploymentView | None:
+        """Return the deployment that was the newest one at a time."""
+        statement = _history(alias_id).where(Deployment.created_at <= time).limit(1)
+        return next(iter(await self._deployments(statement)), None)
+
+    async def by_number(self, alias_id: UUID, number: int) -> DeploymentView | None:
+        statement = _history(alias_id).where(Deployment.number == number)
+        return next(iter(await self._deployments(statement)), None)
+
+    async def conversations(self, alias_id: UUID) -> tuple[int, int]:
+        """Return how many conversations follow an alias, and how many are pinned to a variant."""
+        statement = select(
+            func.count().filter(Conversation.pinned_variant_id.is_(None)),
+            func.count().filter(Conversation.pinned_variant_id.is_not(None)),
+        ).where(Conversation.alias_id == alias_id, Conversation.deleted_at.is_(None))
+        following, pinned = (await self._session.execute(statement)).one()
+        return following, pinned
+
+    async def _views(self, statement: Select[Alias]) -> Sequence[AliasView]:
+        aliases = list((await self._session.execute(statement)).scalars())
+        newest = (
+            select(Deployment.alias_id, func.max(Deployment.number).label("number"))
+            .where(Deployment.alias_id.in_([alias.id for alias in aliases]))
+            .group_by(Deployment.alias_id)
+            .subquery()
         )
-        if newest_only:
-            newest = (
-                select(Deployment.alias_id, func.max(Deployment.number).label("number"))
-                .group_by(Deployment.alias_id)
-                .subquery()
-            )
-            statement = statement.join(
-                newest,
-                (newest.c.alias_id == Deployment.alias_id) & (newest.c.number == Deployment.number),
-            )
+        is_newest = (newest.c.alias_id == Deployment.alias_id) & (
+            newest.c.number == Deployment.number
+        )
+        rows = (await self._session.execute(select(Deployment).join(newest, is_newest))).scalars()
+        current = list(rows)
+        targets = await self._targets([row.id for row in current])
+        views = {row.alias_id: _deployment(row, targets[row.id]) for row in current}
+        return [_alias(alias, views[alias.id]) for alias in aliases]
+
+    async def _deployments(self, statement: Select[Deployment]) -> Sequence[DeploymentView]:
         rows = list((await self._session.execute(statement)).scalars())
         targets = await self._targets([row.id for row in rows])
-        found: defaultdict[UUID, list[DeploymentView]] = defaultdict(list)
-        for row in rows:
-            found[row.alias_id].append(_deployment(row, targets[row.id]))
-        return found
+        return [_deployment(row, targets[row.id]) for row in rows]
 
     async def _targets(
         self, deployment_ids: Sequence[UUID]
@@ -106,7 +155,7 @@ class AliasRepository:
             .join(ModelVersion, ModelVersion.id == Variant.model_version_id)
             .join(LanguageModel, LanguageModel.id == ModelVersion.language_model_id)
             .where(DeploymentTarget.deployment_id.in_(deployment_ids))
-            .order_by(DeploymentTarget.role.desc(), DeploymentTarget.variant_id)
+            .order_by(DeploymentTarget.variant_id)
         )
         found: defaultdict[UUID, list[DeploymentTargetView]] = defaultdict(list)
         for row in await self._session.execute(statement):
@@ -122,7 +171,25 @@ class AliasRepository:
                     weight=target.weight,
                 )
             )
+        for views in found.values():
+            views.sort(key=_place)
         return found
+
+
+def _history(alias_id: UUID) -> Select[Deployment]:
+    return (
+        select(Deployment).where(Deployment.alias_id == alias_id).order_by(Deployment.number.desc())
+    )
+
+
+def _seen(prefixes: Sequence[str] | None, only: Collection[str] | None) -> ColumnElement[bool]:
+    seen = below(Alias.name, prefixes)
+    return seen if only is None else seen & Alias.name.in_(list(only))
+
+
+def _place(target: DeploymentTargetView) -> tuple[int, float]:
+    """Return where a target stands: primary, canaries as they were made, fallbacks in order."""
+    return _ROLES.index(target.role), target.weight if target.role == "fallback" else 0.0
 
 
 def _alias(alias: Alias, current: DeploymentView) -> AliasView:
@@ -139,9 +206,12 @@ def _deployment(row: Deployment, targets: Sequence[DeploymentTargetView]) -> Dep
     return DeploymentView(
         id=row.id,
         number=row.number,
+        kind=row.kind,
         reason=row.reason,
         previous=row.number - 1 if row.previous_id is not None else None,
         targets=tuple(targets),
+        settings=AliasSettings.model_validate(row.settings or {}),
+        message=row.message,
         created_at=row.created_at,
         created_by=row.created_by,
     )

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from app.core.hashing import JSON, salted_hash
 from app.core.ids import new_id
@@ -20,6 +20,7 @@ from app.models import Content
 __all__ = ["ContentRepository", "content_row", "decode_body"]
 
 _SALT_BYTES = 16
+_BATCH = 500  # a bound on the number of SQL parameters
 
 
 def content_row(value: JSON, now: datetime) -> dict[str, Any]:
@@ -55,13 +56,23 @@ class ContentRepository:
         if rows:
             await self._session.execute(insert(Content), list(rows))
 
+    async def erase(self, ids: Iterable[UUID], now: datetime) -> None:
+        """Erase texts for good, with their salts; what is erased already stays so."""
+        wanted = list(ids)
+        for start in range(0, len(wanted), _BATCH):
+            await self._session.execute(
+                update(Content)
+                .where(Content.id.in_(wanted[start : start + _BATCH]), Content.body.is_not(None))
+                .values(body=None, salt=None, erased_at=now)
+            )
+
     async def bodies(self, ids: Iterable[UUID]) -> dict[UUID, Any]:
         """Return the values by id; an erased text is missing from the answer."""
         wanted = list(ids)
         found: dict[UUID, Any] = {}
-        for start in range(0, len(wanted), 500):  # a bound on the number of SQL parameters
+        for start in range(0, len(wanted), _BATCH):
             statement = select(Content.id, Content.body).where(
-                Content.id.in_(wanted[start : start + 500]), Content.body.is_not(None)
+                Content.id.in_(wanted[start : start + _BATCH]), Content.body.is_not(None)
             )
             for row in await self._session.execute(statement):
                 found[row.id] = decode_body(row.body)

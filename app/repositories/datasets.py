@@ -18,7 +18,9 @@ from app.core.ids import new_id
 from app.database import AsyncSession
 from app.models import Content, Dataset, DatasetVersion, DatasetVersionExample, Example
 from app.repositories.content import decode_body
+from app.repositories.counting import count_up_to
 from app.repositories.plain_rows import plain_rows
+from app.repositories.prefixes import below
 from app.schemas.datasets import (
     ChangeCounts,
     DatasetSummary,
@@ -139,40 +141,35 @@ class DatasetRepository:
             (await self._session.execute(select(Dataset.name).order_by(Dataset.name))).scalars()
         )
 
+    async def versions_page(
+        self, name: str, *, after: int, limit: int
+    ) -> tuple[list[DatasetVersionView], int]:
+        """Return the versions above a number, oldest first, and how many there are in all."""
+        wanted = _versions().where(Dataset.name == name)
+        statement = wanted.where(DatasetVersion.number > after)
+        rows = await self._session.execute(statement.order_by(DatasetVersion.number).limit(limit))
+        total = await count_up_to(self._session, wanted.with_only_columns(DatasetVersion.id))
+        return [_version(row) for row in rows], total
+
     async def summaries(self) -> list[DatasetSummary]:
         """Return one line for each dataset, by name."""
-        counted = (
-            select(
-                DatasetVersion.dataset_id,
-                func.max(DatasetVersion.number).label("latest"),
-                func.count().label("versions"),
-            )
-            .group_by(DatasetVersion.dataset_id)
-            .subquery()
-        )
-        statement = (
-            select(
-                Dataset.name,
-                counted.c.latest,
-                counted.c.versions,
-                DatasetVersion.example_count,
-                DatasetVersion.expected_count,
-                DatasetVersion.input_names,
-                DatasetVersion.created_at.label("updated_at"),
-                DatasetVersion.created_by,
-            )
-            .join(counted, counted.c.dataset_id == Dataset.id)
-            .join(
-                DatasetVersion,
-                and_(
-                    DatasetVersion.dataset_id == Dataset.id,
-                    DatasetVersion.number == counted.c.latest,
-                ),
-            )
-            .order_by(Dataset.name)
-        )
-        rows = await self._session.execute(statement)
+        rows = await self._session.execute(_summaries().order_by(Dataset.name))
         return [DatasetSummary.model_validate(dict(row._mapping)) for row in rows]
+
+    async def summaries_page(
+        self, prefixes: Sequence[str] | None, *, search: str, after: str, limit: int
+    ) -> tuple[list[DatasetSummary], int]:
+        """Return the datasets below the prefixes after a name, and how many there are in all.
+
+        `search` is looked for in names.
+        """
+        wanted = _summaries().where(
+            below(Dataset.name, prefixes), Dataset.name.icontains(search, autoescape=True)
+        )
+        statement = wanted.where(Dataset.name > after).order_by(Dataset.name).limit(limit)
+        rows = await self._session.execute(statement)
+        found = [DatasetSummary.model_validate(dict(row._mapping)) for row in rows]
+        return found, await count_up_to(self._session, wanted)
 
     async def examples(
         self, version_id: UUID, *, after_position: int, limit: int
@@ -335,6 +332,38 @@ def _versions() -> Select[DatasetVersion, str, int]:
         select(DatasetVersion, Dataset.name, _Parent.number)
         .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
         .outerjoin(_Parent, _Parent.id == DatasetVersion.parent_id)
+    )
+
+
+def _summaries() -> Select[str, int, int, int, int, list[str], datetime, str]:
+    counted = (
+        select(
+            DatasetVersion.dataset_id,
+            func.max(DatasetVersion.number).label("latest"),
+            func.count().label("versions"),
+        )
+        .group_by(DatasetVersion.dataset_id)
+        .subquery()
+    )
+    return (
+        select(
+            Dataset.name,
+            counted.c.latest,
+            counted.c.versions,
+            DatasetVersion.example_count,
+            DatasetVersion.expected_count,
+            DatasetVersion.input_names,
+            DatasetVersion.created_at.label("updated_at"),
+            DatasetVersion.created_by,
+        )
+        .join(counted, counted.c.dataset_id == Dataset.id)
+        .join(
+            DatasetVersion,
+            and_(
+                DatasetVersion.dataset_id == Dataset.id,
+                DatasetVersion.number == counted.c.latest,
+            ),
+        )
     )
 
 

@@ -1,4 +1,4 @@
-"""Statements on `experiment`, `run` and `job`."""
+"""Statements on `experiment` and `run`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ from app.models import (
     Run,
     Variant,
 )
-from app.schemas.experiments import ExperimentView, JobView, Plan, RunView, SequentialOutcome
+from app.repositories.counting import count_up_to
+from app.repositories.prefixes import below
+from app.schemas.experiments import ExperimentView, Plan, RunView, SequentialOutcome
 
 __all__ = ["ExperimentRepository"]
 
@@ -34,7 +36,7 @@ _NUMBER_LOCK = 7_311_002  # names the advisory lock under which experiments get 
 
 
 class ExperimentRepository:
-    """Experiments with their runs and jobs; reads return schemas."""
+    """Experiments with their runs; reads return schemas."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
@@ -105,6 +107,49 @@ class ExperimentRepository:
         ).all()
         return await self._views(rows)
 
+    async def page(
+        self,
+        prefixes: Sequence[str] | None,
+        *,
+        status: str | None,
+        before: int | None,
+        limit: int,
+    ) -> tuple[Sequence[ExperimentView], int]:
+        """Return experiments over datasets below the prefixes, newest first, and how many there
+        are; `before` is the number that the page before ended with."""
+        wanted = _experiments().where(below(Dataset.name, prefixes))
+        if status is not None:
+            wanted = wanted.where(Experiment.status == status)
+        statement = wanted.order_by(Experiment.number.desc()).limit(limit)
+        if before is not None:
+            statement = statement.where(Experiment.number < before)
+        rows = (await self._session.execute(statement)).all()
+        total = await count_up_to(self._session, wanted.with_only_columns(Experiment.id))
+        return await self._views(rows), total
+
+    async def runs_page(
+        self,
+        prefixes: Sequence[str] | None,
+        *,
+        experiment: int | None,
+        name: str,
+        before: UUID | None,
+        limit: int,
+    ) -> tuple[Sequence[RunView], int]:
+        """Return runs over datasets below the prefixes, newest first, and how many there are;
+        `name` is what their names begin with."""
+        wanted = _runs().where(
+            below(Dataset.name, prefixes), Run.name.startswith(name, autoescape=True)
+        )
+        if experiment is not None:
+            wanted = wanted.where(Experiment.number == experiment)
+        statement = wanted.order_by(Run.id.desc()).limit(limit)
+        if before is not None:
+            statement = statement.where(Run.id < before)
+        rows = await self._session.execute(statement)
+        total = await count_up_to(self._session, wanted.with_only_columns(Run.id))
+        return [_run(row) for row in rows], total
+
     async def runs_named(self, text_: str) -> Sequence[RunView]:
         """Return the run of exactly this name, else up to twenty whose names begin so."""
         exact = [_run(r) for r in await self._session.execute(_runs().where(Run.name == text_))]
@@ -113,40 +158,14 @@ class ExperimentRepository:
         statement = _runs().where(Run.name.startswith(text_, autoescape=True)).limit(20)
         return [_run(row) for row in await self._session.execute(statement)]
 
+    async def run_by_id(self, run_id: UUID) -> RunView | None:
+        row = (await self._session.execute(_runs().where(Run.id == run_id))).one_or_none()
+        return None if row is None else _run(row)
+
     async def runs(self, *, limit: int) -> Sequence[RunView]:
         """Return the newest runs, newest first."""
         statement = _runs().order_by(Run.created_at.desc(), Run.position.desc()).limit(limit)
         return [_run(row) for row in await self._session.execute(statement)]
-
-    async def add_job(self, values: Mapping[str, Any]) -> None:
-        await self._session.execute(insert(Job), [dict(values)])
-
-    async def end_job(
-        self, job_id: UUID, *, status: str, ended_at: datetime, detail: Mapping[str, Any]
-    ) -> None:
-        await self._session.execute(
-            update(Job)
-            .where(Job.id == job_id)
-            .values(status=status, ended_at=ended_at, detail=dict(detail))
-        )
-
-    async def jobs(self, experiment_id: UUID) -> Sequence[JobView]:
-        """Return the jobs of an experiment, oldest first."""
-        statement = (
-            select(Job).where(Job.experiment_id == experiment_id).order_by(Job.started_at, Job.id)
-        )
-        return [
-            JobView(
-                id=job.id,
-                kind=job.kind,
-                status=job.status,
-                concurrency=job.concurrency,
-                started_at=job.started_at,
-                ended_at=job.ended_at,
-                detail=job.detail,
-            )
-            for job in (await self._session.execute(statement)).scalars()
-        ]
 
     async def _one(self, statement: Select[*tuple[Any, ...]]) -> ExperimentView | None:
         row = (await self._session.execute(statement)).one_or_none()

@@ -11,7 +11,17 @@ from sqlalchemy import Select, func, insert, or_, select
 from sqlalchemy.orm import aliased
 
 from app.database import AsyncSession
-from app.models import Example, Experiment, GateDecision, Generation, Run
+from app.models import (
+    Dataset,
+    DatasetVersion,
+    Example,
+    Experiment,
+    GateDecision,
+    Generation,
+    Run,
+)
+from app.repositories.counting import count_up_to
+from app.repositories.prefixes import below
 from app.schemas.gates import GateDecisionView
 
 __all__ = ["GateRepository"]
@@ -35,6 +45,32 @@ class GateRepository:
         if experiment_id is not None:
             statement = statement.where(GateDecision.experiment_id == experiment_id)
         return await self._views(statement)
+
+    async def page(
+        self,
+        prefixes: Sequence[str] | None,
+        *,
+        experiment: int | None,
+        before: UUID | None,
+        limit: int,
+    ) -> tuple[Sequence[GateDecisionView], int]:
+        """Return decisions over datasets below the prefixes, newest first, and how many there
+        are."""
+        wanted = _seen(prefixes)
+        if experiment is not None:
+            wanted = wanted.where(Experiment.number == experiment)
+        statement = wanted.order_by(GateDecision.id.desc()).limit(limit)
+        if before is not None:
+            statement = statement.where(GateDecision.id < before)
+        total = await count_up_to(self._session, wanted.with_only_columns(GateDecision.id))
+        return await self._views(statement), total
+
+    async def seen(
+        self, decision_id: UUID, prefixes: Sequence[str] | None
+    ) -> GateDecisionView | None:
+        """Return one decision over a dataset below the prefixes."""
+        found = await self._views(_seen(prefixes).where(GateDecision.id == decision_id))
+        return found[0] if found else None
 
     async def by_hash_prefix(self, prefix: str, *, limit: int) -> Sequence[GateDecisionView]:
         """Return decisions whose evidence hash begins so, newest first."""
@@ -106,3 +142,14 @@ class GateRepository:
 
 def _newest_first() -> Select[GateDecision]:
     return select(GateDecision).order_by(GateDecision.created_at.desc(), GateDecision.id.desc())
+
+
+def _seen(prefixes: Sequence[str] | None) -> Select[GateDecision]:
+    return (
+        select(GateDecision)
+        .join(Run, Run.id == GateDecision.candidate_run_id)
+        .join(DatasetVersion, DatasetVersion.id == Run.dataset_version_id)
+        .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
+        .outerjoin(Experiment, Experiment.id == GateDecision.experiment_id)
+        .where(below(Dataset.name, prefixes))
+    )

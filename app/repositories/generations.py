@@ -135,7 +135,7 @@ class GenerationRepository:
         return await self._told(statement.order_by(Example.key, Generation.repetition).limit(limit))
 
     async def story(self, generation_id: UUID) -> GenerationView | None:
-        """Return one whole generation of a run."""
+        """Return one whole generation."""
         told = await self._told(_stories().where(Generation.id == generation_id))
         return told[0] if told else None
 
@@ -326,7 +326,7 @@ def _stories() -> Select[*tuple[Any, ...]]:
             ModelVersion.number,
             Variant.parameters,
         )
-        .join(Example, Example.id == Generation.example_id)
+        .outerjoin(Example, Example.id == Generation.example_id)
         .outerjoin(Variant, Variant.id == Generation.variant_id)
         .outerjoin(PromptVersion, PromptVersion.id == Generation.prompt_version_id)
         .outerjoin(Prompt, Prompt.id == PromptVersion.prompt_id)

@@ -32,9 +32,9 @@ class LimitRepository:
 
     async def all_limits(self) -> dict[Holder, Limits]:
         """Return every limit by its holder."""
-        return {Holder(it.holder_kind, it.holder): it.limits for it in await self.list()}
+        return {Holder(it.holder_kind, it.holder): it.limits for it in await self.all()}
 
-    async def list(self, kind: str | None = None) -> list[LimitView]:
+    async def all(self, kind: str | None = None) -> Sequence[LimitView]:
         """Return limits by kind and name, without windows."""
         statement = select(UsageLimit).order_by(UsageLimit.holder_kind, UsageLimit.holder)
         if kind is not None:
@@ -65,7 +65,7 @@ class LimitRepository:
             )
         )
 
-    async def windows(self, keys: Sequence[WindowKey]) -> list[WindowView]:
+    async def windows(self, keys: Sequence[WindowKey]) -> Sequence[WindowView]:
         """Return those of the windows that were used."""
         statement = select(UsageWindow).where(_KEY.in_([tuple(key) for key in keys]))
         return [

@@ -7,14 +7,15 @@ from datetime import datetime
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import Row, Select, func, insert, select, update
+from sqlalchemy import Row, Select, func, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.core.ids import new_id
 from app.core.parameters import ModelFacts
 from app.database import AsyncSession
 from app.models import LanguageModel, ModelPrice, ModelVersion
-from app.schemas.models import ModelVersionView, PriceView, price_at
+from app.repositories.counting import count_up_to
+from app.schemas.models import ModelStatus, ModelVersionView, PriceView, price_at
 
 __all__ = ["ModelRepository"]
 
@@ -106,6 +107,26 @@ class ModelRepository:
         return await self._views(
             _versions().order_by(LanguageModel.provider, LanguageModel.name, ModelVersion.number)
         )
+
+    async def page(
+        self,
+        *,
+        provider: str | None,
+        status: ModelStatus | None,
+        after: tuple[str, str, int] | None,
+        limit: int,
+    ) -> tuple[list[ModelVersionView], int]:
+        """Return versions after one, by provider, name and number, and how many there are."""
+        wanted = _versions()
+        if provider is not None:
+            wanted = wanted.where(LanguageModel.provider == provider)
+        if status is not None:
+            wanted = wanted.where(ModelVersion.status == status)
+        order = (LanguageModel.provider, LanguageModel.name, ModelVersion.number)
+        statement = wanted if after is None else wanted.where(tuple_(*order) > tuple_(*after))
+        found = await self._views(statement.order_by(*order).limit(limit))
+        total = await count_up_to(self._session, wanted.with_only_columns(ModelVersion.id))
+        return found, total
 
     async def names(self) -> list[str]:
         """Return `provider/name` of every language model."""

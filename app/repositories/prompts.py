@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from app.core.ids import new_id
 from app.database import AsyncSession
 from app.models import Prompt, PromptVersion
+from app.repositories.counting import count_up_to
+from app.repositories.prefixes import below
 from app.schemas.prompts import PromptContent, PromptSummary, PromptVersionView
 
 __all__ = ["PromptRepository"]
@@ -86,12 +88,30 @@ class PromptRepository:
 
     async def versions(self, name: str) -> list[PromptVersionView]:
         """Return the numbered versions of a prompt, oldest first."""
-        statement = (
-            _versions()
-            .where(Prompt.name == name, PromptVersion.number.is_not(None))
-            .order_by(PromptVersion.number)
-        )
+        statement = _numbered(name).order_by(PromptVersion.number)
         return [_view(row) for row in await self._session.execute(statement)]
+
+    async def versions_page(
+        self, name: str, *, after: int, limit: int
+    ) -> tuple[list[PromptVersionView], int]:
+        """Return the versions above a number, oldest first, and how many there are in all."""
+        statement = _numbered(name).where(PromptVersion.number > after)
+        rows = await self._session.execute(statement.order_by(PromptVersion.number).limit(limit))
+        return [_view(row) for row in rows], await self._count(_numbered(name))
+
+    async def drafts_page(
+        self, name: str, *, before: UUID | None, limit: int
+    ) -> tuple[list[PromptVersionView], int]:
+        """Return the drafts made before one, newest first, and how many there are in all."""
+        drafts = _versions().where(Prompt.name == name, PromptVersion.number.is_(None))
+        statement = drafts if before is None else drafts.where(PromptVersion.id < before)
+        rows = await self._session.execute(statement.order_by(PromptVersion.id.desc()).limit(limit))
+        return [_view(row) for row in rows], await self._count(drafts)
+
+    async def exists(self, name: str) -> bool:
+        """Whether there is a prompt of this name, be it with drafts only."""
+        statement = select(Prompt.id).where(Prompt.name == name)
+        return (await self._session.execute(statement)).scalar_one_or_none() is not None
 
     async def all_versions(self) -> list[PromptVersionView]:
         """Return every numbered version of every prompt, by name and number."""
@@ -126,35 +146,28 @@ class PromptRepository:
 
     async def summaries(self) -> list[PromptSummary]:
         """Return one line for each prompt that has a version."""
-        counted = (
-            select(
-                PromptVersion.prompt_id,
-                func.max(PromptVersion.number).label("latest"),
-                func.count(PromptVersion.number).label("versions"),
-            )
-            .where(PromptVersion.number.is_not(None))
-            .group_by(PromptVersion.prompt_id)
-            .subquery()
-        )
-        statement = (
-            select(
-                Prompt.name,
-                counted.c.latest,
-                counted.c.versions,
-                PromptVersion.description,
-                PromptVersion.origin,
-                PromptVersion.published_at.label("updated_at"),
-                PromptVersion.author,
-            )
-            .join(counted, counted.c.prompt_id == Prompt.id)
-            .join(
-                PromptVersion,
-                (PromptVersion.prompt_id == Prompt.id) & (PromptVersion.number == counted.c.latest),
-            )
-            .order_by(Prompt.name)
-        )
-        rows = await self._session.execute(statement)
+        rows = await self._session.execute(_summaries().order_by(Prompt.name))
         return [PromptSummary.model_validate(dict(row._mapping)) for row in rows]
+
+    async def summaries_page(
+        self, prefixes: Sequence[str] | None, *, search: str, after: str, limit: int
+    ) -> tuple[list[PromptSummary], int]:
+        """Return the prompts below the prefixes after a name, and how many there are in all.
+
+        `search` is looked for in names and descriptions, whatever the case of its letters.
+        """
+        wanted = _summaries().where(
+            below(Prompt.name, prefixes),
+            Prompt.name.icontains(search, autoescape=True)
+            | PromptVersion.description.icontains(search, autoescape=True),
+        )
+        statement = wanted.where(Prompt.name > after).order_by(Prompt.name).limit(limit)
+        rows = await self._session.execute(statement)
+        found = [PromptSummary.model_validate(dict(row._mapping)) for row in rows]
+        return found, await count_up_to(self._session, wanted)
+
+    async def _count(self, statement: Select[PromptVersion, str]) -> int:
+        return await count_up_to(self._session, statement.with_only_columns(PromptVersion.id))
 
     async def _one(self, statement: Select[PromptVersion, str]) -> PromptVersionView | None:
         row = (await self._session.execute(statement)).one_or_none()
@@ -163,6 +176,39 @@ class PromptRepository:
 
 def _versions() -> Select[PromptVersion, str]:
     return select(PromptVersion, Prompt.name).join(Prompt, Prompt.id == PromptVersion.prompt_id)
+
+
+def _numbered(name: str) -> Select[PromptVersion, str]:
+    return _versions().where(Prompt.name == name, PromptVersion.number.is_not(None))
+
+
+def _summaries() -> Select[str, int, int, str, str, datetime | None, str]:
+    counted = (
+        select(
+            PromptVersion.prompt_id,
+            func.max(PromptVersion.number).label("latest"),
+            func.count(PromptVersion.number).label("versions"),
+        )
+        .where(PromptVersion.number.is_not(None))
+        .group_by(PromptVersion.prompt_id)
+        .subquery()
+    )
+    return (
+        select(
+            Prompt.name,
+            counted.c.latest,
+            counted.c.versions,
+            PromptVersion.description,
+            PromptVersion.origin,
+            PromptVersion.published_at.label("updated_at"),
+            PromptVersion.author,
+        )
+        .join(counted, counted.c.prompt_id == Prompt.id)
+        .join(
+            PromptVersion,
+            (PromptVersion.prompt_id == Prompt.id) & (PromptVersion.number == counted.c.latest),
+        )
+    )
 
 
 def _view(row: Row[PromptVersion, str]) -> PromptVersionView:

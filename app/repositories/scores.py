@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Float, and_, case, cast, func, select, type_coerce
+from sqlalchemy import BigInteger, Float, and_, case, cast, func, select, tuple_, type_coerce
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.core.ids import new_id
@@ -16,9 +16,11 @@ from app.database import AsyncSession
 from app.database.base import MONEY_QUANTUM
 from app.models import Content, Example, Generation, Review, Score, Scorer
 from app.repositories.content import ContentRepository, content_row, decode_body
+from app.repositories.counting import count_up_to
 from app.repositories.plain_rows import plain_rows
 from app.schemas.scores import (
     CellColumns,
+    CellScore,
     HumanScore,
     NewScore,
     ScorableGeneration,
@@ -284,20 +286,63 @@ class ScoreRepository:
         )
         found: dict[UUID, list[ScoreView]] = {generation: [] for generation in generation_ids}
         for row in await self._session.execute(statement):
-            found[row[0].generation_id].append(
-                ScoreView(
-                    scorer_id=row[0].scorer_id,
-                    scorer=row[1],
-                    version=row[2],
-                    status=row[0].status,
-                    value=row[0].value,
-                    passed=row[0].passed,
-                    label=row[0].label,
-                    reason=row[0].reason,
-                    explanation=None if row[3] is None else decode_body(row[3]),
-                )
-            )
+            found[row[0].generation_id].append(ScoreView(**_score_facts(row)))
         return found
+
+    async def page(
+        self,
+        run_id: UUID,
+        *,
+        scorer_id: UUID | None,
+        after: tuple[UUID, int, UUID] | None,
+        limit: int,
+    ) -> tuple[list[CellScore], int]:
+        """Return a run's scores by example, repetition and scorer, and how many there are.
+
+        `after` is the place that the page before ended with.
+        """
+        place = (Generation.example_id, Generation.repetition, Score.scorer_id)
+        wanted = (
+            select(Score, Scorer.name, Scorer.version, Content.body, Example.key, *place[:2])
+            .join(Generation, Generation.id == Score.generation_id)
+            .join(Example, Example.id == Generation.example_id)
+            .join(Scorer, Scorer.id == Score.scorer_id)
+            .outerjoin(Content, Content.id == Score.explanation_content_id)
+            .where(Generation.run_id == run_id)
+        )
+        if scorer_id is not None:
+            wanted = wanted.where(Score.scorer_id == scorer_id)
+        statement = wanted.order_by(*place).limit(limit)
+        if after is not None:
+            statement = statement.where(tuple_(*place) > after)
+        rows = await self._session.execute(statement)
+        total = await count_up_to(self._session, wanted.with_only_columns(Score.id))
+        return [
+            CellScore(
+                **_score_facts(row),
+                generation_id=row[0].generation_id,
+                key=row[4],
+                example_id=row[5],
+                repetition=row[6],
+            )
+            for row in rows
+        ], total
+
+
+def _score_facts(row: Any) -> dict[str, Any]:
+    """Return the fields of a `ScoreView` from (score, scorer's name, version, explanation)."""
+    score: Score = row[0]
+    return {
+        "scorer_id": score.scorer_id,
+        "scorer": row[1],
+        "version": row[2],
+        "status": score.status,
+        "value": score.value,
+        "passed": score.passed,
+        "label": score.label,
+        "reason": score.reason,
+        "explanation": None if row[3] is None else decode_body(row[3]),
+    }
 
 
 def _row(

@@ -12,6 +12,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from app.core.parameters import ModelFacts, settle_parameters
 from app.database import AsyncSession
 from app.models import LanguageModel, ModelVersion, Prompt, PromptVersion, Variant
+from app.repositories.counting import count_up_to
+from app.repositories.prefixes import below
 from app.schemas.variants import VariantView
 
 __all__ = ["VariantRepository"]
@@ -51,6 +53,23 @@ class VariantRepository:
     async def newest(self, *, limit: int) -> Sequence[VariantView]:
         """Return variants, newest first."""
         return await self._views(_variants().order_by(Variant.id.desc()).limit(limit))
+
+    async def page(
+        self,
+        prefixes: Sequence[str] | None,
+        *,
+        prompt: str | None,
+        before: UUID | None,
+        limit: int,
+    ) -> tuple[list[VariantView], int]:
+        """Return variants of prompts below the prefixes, newest first, and how many there are."""
+        wanted = _variants().where(below(Prompt.name, prefixes))
+        if prompt is not None:
+            wanted = wanted.where(Prompt.name == prompt)
+        statement = wanted if before is None else wanted.where(Variant.id < before)
+        found = await self._views(statement.order_by(Variant.id.desc()).limit(limit))
+        total = await count_up_to(self._session, wanted.with_only_columns(Variant.id))
+        return found, total
 
     async def _views(self, statement: _Variants) -> list[VariantView]:
         statement = statement.execution_options(populate_existing=True)  # facts may have changed

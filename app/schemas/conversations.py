@@ -8,6 +8,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from app.schemas.examples import example
+
 __all__ = [
     "MAX_TITLE_LENGTH",
     "AnswerFacts",
@@ -35,6 +37,8 @@ class _View(BaseModel):
 class NewConversation(_Input):
     """A chat to be begun. With `pin` the variant that the alias means now answers all of it."""
 
+    model_config = example(alias="support-bot@production", title="A refund")
+
     alias: str = Field(description="what answers", examples=["support-bot@production"])
     title: Title | None = None
     pin: bool = False
@@ -48,11 +52,15 @@ class NewConversation(_Input):
 class ConversationTitle(_Input):
     """The new name of a conversation."""
 
+    model_config = example(title="A refund")
+
     title: Title
 
 
 class NewMessage(_Input):
     """What the user says next."""
+
+    model_config = example(content="My parcel is late.")
 
     content: str = Field(min_length=1, examples=["My parcel is late."])
     variables: dict[str, JsonValue] = Field(

@@ -21,19 +21,27 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints,
 from app.core.errors import Invalid
 from app.core.hashing import JSON, content_hash
 from app.schemas.names import Name
+from app.schemas.pages import Page
 
 __all__ = [
     "MAX_EXAMPLE_BYTES",
+    "MAX_INLINE_EXAMPLES",
     "MAX_NESTING",
     "MESSAGE_INPUT",
     "ChangeCounts",
+    "DatasetChanges",
+    "DatasetImport",
     "DatasetSummary",
     "DatasetVersionView",
     "ExampleChange",
+    "ExampleChangeItem",
+    "ExampleColumnNames",
     "ExampleInput",
+    "ExampleItem",
     "ExampleMember",
     "ExampleMessage",
     "ExampleView",
+    "NewDatasetVersion",
     "check_json",
 ]
 
@@ -42,6 +50,9 @@ MAX_EXAMPLE_BYTES = 1_000_000
 
 MESSAGE_INPUT = "message"
 """The input that holds the last user turn of a chat."""
+
+MAX_INLINE_EXAMPLES = 5_000
+"""How many examples one request may hold as objects; more come as a text, read row by row."""
 
 MAX_NESTING = 64
 """Deepest nesting of objects and arrays in one value."""
@@ -275,3 +286,96 @@ class ExampleChange:
         example = self.after or self.before
         assert example is not None  # noqa: S101 - one of the two is always there
         return example.key
+
+
+class ExampleItem(_Strict):
+    """One example of one version, as it is read back over the API."""
+
+    id: UUID
+    position: int
+    key: str
+    input: dict[str, JsonValue]
+    messages: tuple[ExampleMessage, ...] | None
+    expected_output: JsonValue
+    metadata: dict[str, JsonValue]
+    cluster: str | None
+
+    @classmethod
+    def of(cls, example: ExampleView) -> ExampleItem:
+        return cls.model_validate(example, from_attributes=True)
+
+
+class ExampleChangeItem(_Strict):
+    """One difference by key between two versions."""
+
+    kind: Literal["added", "removed", "changed"]
+    key: str
+    before: ExampleItem | None
+    after: ExampleItem | None
+
+    @classmethod
+    def of(cls, change: ExampleChange) -> ExampleChangeItem:
+        return cls(
+            kind=change.kind,
+            key=change.key,
+            before=None if change.before is None else ExampleItem.of(change.before),
+            after=None if change.after is None else ExampleItem.of(change.after),
+        )
+
+
+class DatasetChanges(Page[ExampleChangeItem]):
+    """What differs between two versions: added and changed in order, then removed."""
+
+    before: str = Field(description="reference, as in gsm8k@1")
+    after: str = Field(description="reference, as in gsm8k@2")
+    added: int
+    removed: int
+    changed: int
+
+
+class ExampleColumnNames(_Strict):
+    """Which columns an example is made of; without inputs, every column that is nothing else."""
+
+    inputs: tuple[Label, ...] = Field(default=(), max_length=100)
+    expected_output: Label | None = None
+    key: Label | None = None
+    cluster: Label | None = None
+    metadata: tuple[Label, ...] = Field(default=(), max_length=100)
+
+
+class NewDatasetVersion(_Strict):
+    """Examples on their way in, as objects or as the text of a file."""
+
+    name: Name
+    examples: tuple[ExampleInput, ...] | None = Field(
+        default=None, min_length=1, max_length=MAX_INLINE_EXAMPLES
+    )
+    text: str | None = Field(
+        default=None, min_length=1, description="the text of a file, an example a row"
+    )
+    format: Literal["json", "jsonl", "csv"] = Field(
+        default="jsonl", description="of `text`; `json` is an array of objects"
+    )
+    columns: ExampleColumnNames | None = Field(
+        default=None,
+        description="what the columns of `text` are; none: its rows are objects as in `examples`",
+    )
+    source: str = Field(default="api", min_length=1, max_length=200, description="where from")
+    message: str = Field(default="", max_length=2000, description="what this version is")
+
+    @model_validator(mode="after")
+    def _one_way_of_saying_it(self) -> NewDatasetVersion:
+        if (self.examples is None) == (self.text is None):
+            raise ValueError("give either examples or text")
+        if self.text is not None and self.format == "csv" and self.columns is None:
+            raise ValueError("a CSV text needs columns")
+        return self
+
+
+class DatasetImport(_Strict):
+    """What an import came to; `changes` are counted against the version before."""
+
+    version: DatasetVersionView
+    created: bool = Field(description="false: a version with exactly this content was there")
+    repeated_inputs: int = Field(description="rows without a key whose input an earlier row has")
+    changes: ChangeCounts | None

@@ -1,29 +1,34 @@
-"""Experiments, runs and jobs at the boundary."""
+"""Experiments and runs at the boundary."""
 
 from __future__ import annotations
 
 import math
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.errors import Invalid
+from app.schemas.budgets import BudgetView
 from app.schemas.datasets import DatasetVersionView
+from app.schemas.generations import RunTotals
 from app.schemas.models import ModelVersionView
 from app.schemas.prompts import PromptVersionView
 
 __all__ = [
     "AMOUNT_GUARDS",
+    "ExperimentSpec",
+    "ExperimentStanding",
     "ExperimentView",
     "GateException",
     "GuardMetric",
-    "JobView",
     "NewExperiment",
     "Plan",
     "RequestedVariant",
     "RunCounts",
+    "RunStanding",
     "RunView",
     "SafetyMetric",
     "SequentialOutcome",
@@ -112,6 +117,40 @@ def check_margin(margin: float | None, bounds: tuple[float, float] | None = None
         path="plan.margin",
         hint=f"{margin / 100:g} is {margin:g} points." if rate else None,
     )
+
+
+class ExperimentSpec(_Strict):
+    """One question as a person writes it; references are not yet resolved.
+
+    Variants are prompts x models x parameter sets, in this order.
+    """
+
+    name: str = Field(default="", max_length=200)
+    description: str = ""
+    dataset: str
+    prompts: list[str] = Field(min_length=1)
+    models: list[str] = Field(min_length=1)
+    parameters: dict[str, Any] | list[dict[str, Any]] = Field(default_factory=dict)
+    repetitions: int = Field(default=1, ge=1, le=1000)
+    limit: int | None = Field(
+        default=None, ge=1, le=2**31 - 1, description="the first examples only"
+    )
+    scorers: list[str | dict[str, Any]] = Field(default_factory=list)
+    baseline: str | None = None
+    map: dict[str, str] = Field(
+        default_factory=dict, description="for a prompt's variable the input column that fills it"
+    )
+    plan: Plan = Field(default_factory=Plan)
+    budget: Decimal | None = Field(
+        default=None, gt=0, le=10**9, description="US dollars, judges included"
+    )
+
+    @property
+    def parameter_sets(self) -> list[dict[str, Any]]:
+        """At least one set; the empty one asks for nothing special."""
+        if isinstance(self.parameters, dict):
+            return [self.parameters]
+        return self.parameters or [{}]
 
 
 class RequestedVariant(_Strict):
@@ -261,13 +300,17 @@ class ExperimentView(_Strict):
         return self.example_count * len(self.runs) * self.repetitions
 
 
-class JobView(_Strict):
-    """One process's work on an experiment."""
+class RunStanding(_Strict):
+    """One run and what came of it so far."""
 
-    id: UUID
-    kind: str
-    status: str
-    concurrency: int
-    started_at: datetime
-    ended_at: datetime | None
-    detail: dict[str, Any]
+    run: RunView
+    totals: RunTotals
+
+
+class ExperimentStanding(_Strict):
+    """One experiment and how far it is; `runs` in the order of the specification."""
+
+    experiment: ExperimentView
+    wanted: int = Field(description="cells in all: examples x runs x repetitions")
+    runs: tuple[RunStanding, ...]
+    budget: BudgetView | None

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.hashing import JSON
 from app.llm.types import AttemptRecord, Usage
+from app.schemas.judgements import JudgementView
+from app.schemas.models import ModelReference
+from app.schemas.names import Reference
+from app.schemas.scores import ScoreView
 
 __all__ = [
     "AttemptOutcome",
     "AttemptView",
     "CellValue",
+    "ChatFacts",
+    "GenerationDetail",
+    "GenerationFacts",
+    "GenerationFilter",
+    "GenerationHome",
     "GenerationPurpose",
     "GenerationStatus",
     "GenerationView",
@@ -237,3 +247,106 @@ class GenerationView(_View):
     trace_id: str | None
     started_at: datetime
     finished_at: datetime | None
+
+
+class GenerationFacts(_View):
+    """One generation in a list: facts only, no text from or to people or models."""
+
+    id: UUID
+    purpose: GenerationPurpose
+    origin: str
+    status: GenerationStatus
+    ending: str | None = Field(description="how an answer in production ended")
+    finish_reason: str | None
+    error_code: str | None
+    run_id: UUID | None
+    example_id: UUID | None
+    key: str | None
+    repetition: int
+    alias: str | None
+    role: str | None = Field(description="of the deployment's target that served it")
+    prompt: str | None
+    model: str | None
+    provider: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    usage_source: str
+    cost: Decimal | None
+    latency_ms: float | None
+    time_to_first_token_ms: float | None
+    attempt_count: int
+    request_id: str | None
+    started_at: datetime
+    finished_at: datetime | None
+
+
+class ChatFacts(_View):
+    """What is known of an answer in production besides the generation itself.
+
+    `subject`, who the user was, and `tags` are None while the content is withheld.
+    """
+
+    alias: str | None
+    deployment: int | None = Field(description="the number of the move that served it")
+    role: str | None
+    bucket: int | None
+    actor: str
+    conversation_id: UUID | None
+    is_stream: bool
+    is_exact: bool
+    asked: dict[str, Any]
+    ignored: list[str]
+    flags: list[str]
+    ending: str | None
+    subject: str | None
+    tags: dict[str, Any] | None
+
+
+class GenerationDetail(_View):
+    """One generation with everything it rests on and everything that came of it.
+
+    `content_withheld` says that the texts of a customer's chat are left out: reading them takes
+    `production_content:read`.
+    """
+
+    generation: GenerationView
+    run: str | None = Field(description="its name")
+    dataset: str | None
+    variant_id: UUID | None
+    chat: ChatFacts | None
+    content_withheld: bool
+    attempts: list[AttemptView]
+    scores: list[ScoreView]
+    judgements: list[JudgementView]
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationFilter:
+    """Which generations a list is to hold; what is None or empty does not matter.
+
+    Those of a run, with `key`, or those of production, with `alias`. Times are when they began;
+    `prompt` and `model` are references, with or without a version.
+    """
+
+    run_id: UUID | None = None
+    key: str | None = None
+    alias: str | None = None
+    statuses: Sequence[GenerationStatus] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    prompt: Reference | None = None
+    model: ModelReference | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationHome:
+    """Which names decide who may see a generation, and where it comes from.
+
+    All but the variant are those of the answer that was judged, if this is a judge's.
+    """
+
+    purpose: GenerationPurpose
+    dataset: str | None
+    run: str | None
+    alias: str | None
+    variant_id: UUID | None

@@ -26,11 +26,14 @@ from app.core.model_families import PROVIDERS
 from app.core.parameters import ModelFacts, ParameterFact, ParameterName
 
 __all__ = [
+    "FactChanges",
     "ModelDeclaration",
     "ModelReference",
+    "ModelStatus",
     "ModelVersionView",
     "PriceDeclaration",
     "PriceView",
+    "Retirement",
     "parse_model_reference",
     "price_at",
     "read_time",
@@ -223,8 +226,8 @@ class ModelDeclaration(_Strict):
     provider_model: str | None = Field(default=None, min_length=1, max_length=200)
     endpoint: str | None = Field(default=None, min_length=1, max_length=100)
     digest: str | None = Field(default=None, min_length=1, max_length=200)
-    context_window: int | None = Field(default=None, ge=1)
-    max_output_tokens: int | None = Field(default=None, ge=1)
+    context_window: int | None = Field(default=None, ge=1, le=2**31 - 1)
+    max_output_tokens: int | None = Field(default=None, ge=1, le=2**31 - 1)
     parameters: dict[ParameterName, ParameterFact] = Field(default_factory=dict)
     prices: Annotated[tuple[PriceDeclaration, ...], AfterValidator(_follow_each_other)] = ()
     status: ModelStatus | None = None
@@ -244,6 +247,26 @@ class ModelDeclaration(_Strict):
             price.model_copy(update={"valid_to": price.valid_to or end})
             for price, end in zip_longest(ordered, ends)
         ]
+
+
+class FactChanges(_Strict):
+    """What is to be changed of the facts of one version; what is left out stays."""
+
+    parameters: tuple[str, ...] = Field(
+        default=(),
+        max_length=50,
+        description="one change each, as temperature=unsupported, temperature=max:1 or "
+        "max_tokens=wire:max_completion_tokens",
+    )
+    context_window: int | None = Field(default=None, ge=1, le=2**31 - 1)
+    max_output_tokens: int | None = Field(default=None, ge=1, le=2**31 - 1)
+
+
+class Retirement(_Strict):
+    """The end of a version: now, or at a sunset that is still to come."""
+
+    sunset: PointInTime | None = None
+    successor: SuccessorName | None = None
 
 
 class ModelVersionView(_Strict):

@@ -24,9 +24,13 @@ from app.schemas.names import Name, Reference, parse_reference
 __all__ = [
     "MessagePlaceholder",
     "MessageTemplate",
+    "NewPromptVersion",
     "PromptContent",
+    "PromptDiff",
     "PromptSummary",
     "PromptVersionView",
+    "Publication",
+    "RenderedMessage",
     "Variable",
     "VariableType",
     "check_parameters",
@@ -302,3 +306,42 @@ class PromptSummary(_Strict):
     origin: str
     updated_at: datetime
     author: str
+
+
+class NewPromptVersion(_Strict):
+    """Content on its way in: as the next version, under a number of one's own, or as a draft."""
+
+    content: PromptContent
+    number: int | None = Field(
+        default=None, ge=1, le=2**31 - 1, description="default: the next free number"
+    )
+    draft: bool = Field(default=False, description="store it without a number")
+    description: str = Field(default="", max_length=2000, description="what the prompt is for")
+    message: str = Field(default="", max_length=2000, description="what this version changes")
+
+    @model_validator(mode="after")
+    def _a_draft_has_no_number(self) -> NewPromptVersion:
+        if self.draft and self.number is not None:
+            raise PydanticCustomError("numbered_draft", "a draft has no number: leave one out")
+        return self
+
+
+class Publication(_Strict):
+    """What is said of a draft when it gets its number."""
+
+    message: str = Field(min_length=1, max_length=2000, description="what this version changes")
+
+
+class PromptDiff(_Strict):
+    """How one text differs from another, as the lines of a unified diff; none if they agree."""
+
+    before: str = Field(description="reference, as in triage@1")
+    after: str = Field(description="reference, as in triage@2")
+    lines: tuple[str, ...]
+
+
+class RenderedMessage(_Strict):
+    """One message as a model would get it."""
+
+    role: str
+    content: str

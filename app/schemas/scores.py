@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 __all__ = [
     "CellColumns",
+    "CellScore",
     "HumanScore",
     "NewScore",
     "ScorableGeneration",
@@ -20,6 +21,7 @@ __all__ = [
     "ScoreSummary",
     "ScoreView",
     "ScoredCell",
+    "ScorerStanding",
     "ScorerView",
 ]
 
@@ -147,3 +149,21 @@ class ScoreView(BaseModel):
     label: str | None
     reason: str | None
     explanation: str | None
+
+
+class CellScore(ScoreView):
+    """One score of a run's list, with the cell that it is of."""
+
+    generation_id: UUID
+    example_id: UUID
+    key: str
+    repetition: int
+
+
+class ScorerStanding(BaseModel):
+    """One run under one scorer, summed up; cells without a value are counted and never 0."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scorer: ScorerView
+    summary: ScoreSummary

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from app.core.parameters import REQUEST
 
-__all__ = ["VariantView"]
+__all__ = ["NewVariant", "VariantView"]
 
 
 class VariantView(BaseModel):
@@ -49,3 +49,13 @@ class VariantView(BaseModel):
         A variant that has any must not be run: it would not be what was asked.
         """
         return {n: why for n, why in self.left_out.items() if self.sources[n] == REQUEST}
+
+
+class NewVariant(BaseModel):
+    """What a variant is to be made of; `parameters` are asked for before all other layers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompt: str = Field(max_length=300, description="reference, as in triage@3")
+    model: str = Field(max_length=300, description="reference, as in openai/gpt-4.1@1")
+    parameters: dict[str, JsonValue] = Field(default_factory=dict)

@@ -6,7 +6,7 @@ Whoever may read production content sees it too, and that they looked is an audi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -21,7 +21,7 @@ from app.database import AsyncSession, Database
 from app.llm.types import Message, ToolCall
 from app.repositories.content import ContentRepository, content_row
 from app.repositories.conversations import ConversationRepository
-from app.schemas.chat import ChatRequest, ChatResult, ConversationLink
+from app.schemas.chat import ChatRequest, ChatResult, ConversationLink, ServedBy
 from app.schemas.conversations import (
     ConversationView,
     MessageView,
@@ -33,12 +33,47 @@ from app.services import audit
 from app.services.chat import ChatCall, ChatService
 from app.services.serving import ServingService
 
-__all__ = ["ConversationService"]
+__all__ = ["Answering", "ConversationService"]
 
 MAX_CONVERSATIONS: Final = 10_000
 """Most conversations of one owner."""
 MAX_MESSAGES: Final = 2_000
 """Most messages of one conversation."""
+
+
+class Answering:
+    """An answer in a conversation on its way; `message` and `pieces` end when it is stored."""
+
+    def __init__(self, service: ConversationService, conversation_id: UUID, call: ChatCall) -> None:
+        self._service = service
+        self._conversation_id = conversation_id
+        self._call = call
+
+    @property
+    def generation_id(self) -> UUID | None:
+        """The generation that is being made; None for the fixed text of a disabled alias."""
+        return self._call.generation_id
+
+    @property
+    def served(self) -> ServedBy:
+        """What gives the answer; final when that has come."""
+        return self._call.served
+
+    async def message(self) -> MessageView:
+        """Return the stored message; raises what kept the model from answering."""
+        return await self._service.stored(self._conversation_id, await self._call.result())
+
+    async def pieces(self) -> AsyncIterator[str | MessageView]:
+        """Yield the text as it grows, then the stored message; raises as `message` does."""
+        async for event in self._call.events():
+            if event.result is not None:
+                yield await self._service.stored(self._conversation_id, event.result)
+            elif event.text:
+                yield event.text
+
+    def leave(self) -> None:
+        """Say that nobody waits for it any more."""
+        self._call.leave()
 
 
 class ConversationService:
@@ -160,6 +195,8 @@ class ConversationService:
     async def delete(self, actor: Actor, conversation_id: UUID) -> None:
         """Hide a conversation of one's own and erase every text of it; facts and costs stay.
 
+        A reply that is kept for an idempotency key, with a title in it, goes within a day.
+
         Raises `Conflict` while an answer is under way: its text would come after the erasure.
         """
         now = self._clock.now()
@@ -192,8 +229,8 @@ class ConversationService:
         *,
         request_id: str,
         idempotency_key: str | None = None,
-    ) -> ChatCall:
-        """Say something in a conversation of one's own; the call gives the answer.
+    ) -> Answering:
+        """Say something in a conversation of one's own; return the answer on its way.
 
         Both are stored with the answer's facts. Raises as `ChatService.begin` does, and `Conflict`
         while another answer is under way and for a conversation that is full.
@@ -208,7 +245,7 @@ class ConversationService:
             history = await conversations.history(conversation_id, MAX_MESSAGES)
             last = await conversations.last_sequence(conversation_id)
             pinned = await conversations.pinned_variant_id(conversation_id)
-        return await self._chat.begin(
+        call = await self._chat.begin(
             actor,
             ChatRequest(
                 target=found.alias,
@@ -225,8 +262,9 @@ class ConversationService:
                 conversation=ConversationLink(conversation_id, last + 1, pinned),
             ),
         )
+        return Answering(self, conversation_id, call)
 
-    async def answer(self, conversation_id: UUID, result: ChatResult) -> MessageView:
+    async def stored(self, conversation_id: UUID, result: ChatResult) -> MessageView:
         """Return the message that holds an answer which was settled."""
         generation_id = result.generation_id
         if generation_id is None:

@@ -8,8 +8,9 @@ version leaves only its new cells to run.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
@@ -25,16 +26,22 @@ from app.repositories.content import ContentRepository
 from app.repositories.datasets import DatasetRepository
 from app.schemas.datasets import (
     ChangeCounts,
+    DatasetChanges,
     DatasetSummary,
     DatasetVersionView,
     ExampleChange,
+    ExampleChangeItem,
     ExampleInput,
+    ExampleItem,
     ExampleMember,
     ExampleView,
+    NewDatasetVersion,
 )
 from app.schemas.names import Name, Reference, parse_reference
+from app.schemas.pages import Page, decode_cursor, page_of
 from app.services import audit
 from app.services.dataset_assembly import Assembly, PreparedExample, prepared_batches
+from app.services.dataset_texts import read_examples
 
 __all__ = ["DatasetService", "ImportedVersion"]
 
@@ -55,6 +62,13 @@ class ImportedVersion:
     created: bool
     repeated_inputs: int
     changes: ChangeCounts | None
+
+
+class _Place(NamedTuple):
+    """Where a difference stands: examples of the later version first, removed ones behind."""
+
+    removed: bool
+    position: int
 
 
 class DatasetService:
@@ -79,7 +93,7 @@ class DatasetService:
         or of a row leaves nothing behind. Imports of one dataset wait for each other.
         Raises `Invalid` for no rows, a key used twice, or inputs that differ between rows.
         """
-        require(actor, Permission.DATASET_WRITE)
+        require(actor, Permission.DATASET_WRITE, name)
         _check_name(name)
         assembly = Assembly(source)
         async with self._database.write_session() as session:
@@ -104,6 +118,91 @@ class DatasetService:
         if created and parent is not None:
             changes = await self.change_counts(parent, version)
         return ImportedVersion(version, created, assembly.repeated_inputs, changes)
+
+    async def import_text(self, actor: Actor, new: NewDatasetVersion) -> ImportedVersion:
+        """Store what came over the API as the dataset's next version; see `import_version`."""
+        return await self.import_version(
+            actor, new.name, read_examples(new), source=new.source, message=new.message
+        )
+
+    async def page(
+        self, actor: Actor, *, search: str = "", cursor: str | None, limit: int
+    ) -> Page[DatasetSummary]:
+        """Return datasets that the actor may read, by name; `search` is part of the name."""
+        prefixes = actor.prefixes(Permission.DATASET_READ)
+        after = "" if cursor is None else str(decode_cursor(cursor, str)[0])
+        async with self._database.read_session() as session:
+            found, total = await DatasetRepository(session).summaries_page(
+                prefixes, search=search, after=after, limit=limit + 1
+            )
+        return page_of(found, limit=limit, total=total, position=lambda dataset: (dataset.name,))
+
+    async def read(self, actor: Actor, reference: Reference | str) -> DatasetVersionView:
+        """Return a version as `get` does, if the actor may read the dataset."""
+        if isinstance(reference, str):
+            reference = parse_reference(reference, noun="dataset")
+        require(actor, Permission.DATASET_READ, reference.name)
+        return await self.get(reference)
+
+    async def versions_page(
+        self, actor: Actor, name: str, *, cursor: str | None, limit: int
+    ) -> Page[DatasetVersionView]:
+        """Return the versions of one dataset, oldest first; `NotFound` for no dataset."""
+        require(actor, Permission.DATASET_READ, name)
+        after = 0 if cursor is None else cast("int", decode_cursor(cursor, int)[0])
+        async with self._database.read_session() as session:
+            datasets = DatasetRepository(session)
+            found, total = await datasets.versions_page(name, after=after, limit=limit + 1)
+            if not total:
+                raise _not_found(Reference(name), [], await datasets.names())
+        return page_of(found, limit=limit, total=total, position=lambda version: (version.number,))
+
+    async def examples_page(
+        self, actor: Actor, reference: Reference | str, *, cursor: str | None, limit: int
+    ) -> Page[ExampleItem]:
+        """Return the examples of a version in order, texts included."""
+        version = await self.read(actor, reference)
+        after = -1 if cursor is None else cast("int", decode_cursor(cursor, int)[0])
+        found = await self.examples(version.id, after_position=after, limit=limit + 1)
+        return page_of(
+            [ExampleItem.of(example) for example in found],
+            limit=limit,
+            total=version.example_count,
+            position=lambda example: (example.position,),
+        )
+
+    async def changes_page(
+        self,
+        actor: Actor,
+        before: Reference | str,
+        after: Reference | str,
+        *,
+        cursor: str | None,
+        limit: int,
+    ) -> DatasetChanges:
+        """Return what changed from one version to another, in the order of `diff`."""
+        old, new = await self.read(actor, before), await self.read(actor, after)
+        start = (
+            _Place(removed=False, position=-1)
+            if cursor is None
+            else _Place(*cast("tuple[bool, int]", decode_cursor(cursor, bool, int)))
+        )
+        found: list[tuple[_Place, ExampleChange]] = []
+        async with aclosing(self._changes(old, new, start)) as changes:
+            async for change in changes:
+                found.append(change)
+                if len(found) > limit:
+                    break
+        counts = await self.change_counts(old, new)
+        page = page_of(found, limit=limit, total=sum(counts), position=lambda it: tuple(it[0]))
+        return DatasetChanges(
+            items=[ExampleChangeItem.of(change) for _, change in page.items],
+            next_cursor=page.next_cursor,
+            total_estimate=page.total_estimate,
+            before=old.reference,
+            after=new.reference,
+            **counts._asdict(),
+        )
 
     async def _refresh_statistics(self) -> None:
         async with self._database.write_session() as session:
@@ -238,20 +337,32 @@ class DatasetService:
 
         Read page by page; no session is held between two of them.
         """
-        async for example, content_hash, counterpart in self._not_shared(after, before):
-            if counterpart is None:
-                yield ExampleChange(before=None, after=example)
-            elif counterpart[1] != content_hash:  # equal: the same text in another dataset
-                yield ExampleChange(before=counterpart[0], after=example)
-        async for example, _, counterpart in self._not_shared(before, after):
-            if counterpart is None:
-                yield ExampleChange(before=example, after=None)
+        async for _, change in self._changes(before, after, _Place(removed=False, position=-1)):
+            yield change
+
+    async def _changes(
+        self, before: DatasetVersionView, after: DatasetVersionView, start: _Place
+    ) -> AsyncGenerator[tuple[_Place, ExampleChange]]:
+        """Yield the changes behind a place, each with its own."""
+        if not start.removed:
+            async for example, content_hash, theirs in self._not_shared(
+                after, before, start.position
+            ):
+                place = _Place(removed=False, position=example.position)
+                if theirs is None:
+                    yield place, ExampleChange(before=None, after=example)
+                elif theirs[1] != content_hash:  # equal: the same text in another dataset
+                    yield place, ExampleChange(before=theirs[0], after=example)
+            start = _Place(removed=True, position=-1)
+        async for example, _, theirs in self._not_shared(before, after, start.position):
+            if theirs is None:
+                place = _Place(removed=True, position=example.position)
+                yield place, ExampleChange(before=example, after=None)
 
     async def _not_shared(
-        self, version: DatasetVersionView, other: DatasetVersionView
+        self, version: DatasetVersionView, other: DatasetVersionView, position: int
     ) -> AsyncIterator[tuple[ExampleView, str, tuple[ExampleView, str] | None]]:
         """Yield (example, content hash, the other version's example of the same key)."""
-        position = -1
         while True:
             async with self._database.read_session() as session:
                 datasets = DatasetRepository(session)

@@ -1,4 +1,4 @@
-"""Experiments, their runs, and the jobs that carry them out.
+"""Experiments and their runs.
 
 What is left to do is never stored: it is derived from the outcomes. An experiment is
 `open` until every cell has one.
@@ -7,10 +7,10 @@ What is left to do is never stored: it is derived from the outcomes. An experime
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from app.core.clock import Clock
@@ -20,19 +20,23 @@ from app.core.ids import cell_id, new_id
 from app.core.permissions import Actor, Permission, require
 from app.database import Database, IntegrityError
 from app.llm.types import Usage, UsageSource
+from app.repositories.budgets import BudgetRepository
 from app.repositories.experiments import ExperimentRepository
 from app.repositories.generations import GenerationRepository
+from app.repositories.jobs import JobRepository
 from app.schemas.datasets import DatasetVersionView
 from app.schemas.experiments import (
+    ExperimentStanding,
     ExperimentView,
-    JobView,
     NewExperiment,
     RequestedVariant,
+    RunStanding,
     RunView,
     SequentialOutcome,
 )
 from app.schemas.generations import ImportedOutput, Outcome, Provenance
 from app.schemas.names import check_run_name
+from app.schemas.pages import Page, decode_cursor, decode_id, page_of
 from app.services import audit
 from app.services.variants import VariantService
 
@@ -63,9 +67,17 @@ class ExperimentService:
         self._variants = variants
 
     async def create(
-        self, actor: Actor, new: NewExperiment, *, again: bool = False
+        self,
+        actor: Actor,
+        new: NewExperiment,
+        *,
+        again: bool = False,
+        job_id: UUID | None = None,
     ) -> ExperimentView:
         """Store variants, experiment and runs in one transaction.
+
+        `job_id` is the job that asked for it: the same transaction makes it the experiment's, so
+        that a job delivered twice makes one experiment.
 
         Raises `UnfinishedExperiment` if the same specification is open, unless `again`;
         `Invalid` for a sequential plan that has nothing to compare or no independent examples.
@@ -124,6 +136,8 @@ class ExperimentService:
                 },
                 runs,
             )
+            if job_id is not None:
+                await JobRepository(session).change(job_id, experiment_id=experiment_id)
             await audit.record(
                 session,
                 self._clock,
@@ -169,7 +183,7 @@ class ExperimentService:
             stored = await experiments.by_id(experiment.id)
             if stored is None or stored.sequential is not None:
                 raise Conflict(f"Experiment {experiment.number} has ended already.")
-            await experiments.add_job(
+            await JobRepository(session).add(
                 {
                     "id": new_id(),
                     "kind": "compare",
@@ -333,6 +347,85 @@ class ExperimentService:
             raise NotFound("There is no run yet.", hint="Start one with `workbench run`.")
         raise NotFound(f"There is no run {reference!r}.", hint="See `workbench runs list`.")
 
+    async def page(
+        self, actor: Actor, *, status: str | None = None, cursor: str | None, limit: int
+    ) -> Page[ExperimentView]:
+        """Return the experiments that the actor may read, newest first."""
+        before = None if cursor is None else cast("int", decode_cursor(cursor, int)[0])
+        async with self._database.read_session() as session:
+            found, total = await ExperimentRepository(session).page(
+                actor.prefixes(Permission.EXPERIMENT_READ),
+                status=status,
+                before=before,
+                limit=limit + 1,
+            )
+        return page_of(found, limit=limit, total=total, position=lambda found: (found.number,))
+
+    async def standing(self, actor: Actor, number: int) -> ExperimentStanding:
+        """Return one experiment with what is stored of each run; `NotFound` for one that the
+        actor may not read."""
+        async with self._database.read_session() as session:
+            found = await ExperimentRepository(session).by_number(number)
+            if found is None or not actor.may(Permission.EXPERIMENT_READ, _dataset(found.dataset)):
+                raise NotFound(f"There is no experiment {number}.")
+            totals = await GenerationRepository(session).totals([run.id for run in found.runs])
+            budget = await BudgetRepository(session).of_experiment(found.id)
+        return ExperimentStanding(
+            experiment=found,
+            wanted=found.wanted,
+            runs=tuple(RunStanding(run=run, totals=totals[run.id]) for run in found.runs),
+            budget=budget,
+        )
+
+    async def cancel(self, actor: Actor, number: int) -> ExperimentView:
+        """Stop an experiment for good: who works on it finishes the calls in flight and ends.
+
+        `Conflict` if it is not open.
+        """
+        found = (await self.standing(actor, number)).experiment
+        require(actor, Permission.EXPERIMENT_RUN, _dataset(found.dataset))
+        if found.status != "open":
+            raise Conflict(f"Experiment {number} is {found.status} already.")
+        await self.set_status(actor, found, "cancelled")
+        return await self.by_id(found.id)
+
+    async def runs_page(
+        self,
+        actor: Actor,
+        *,
+        experiment: int | None = None,
+        name: str = "",
+        cursor: str | None,
+        limit: int,
+    ) -> Page[RunView]:
+        """Return the runs that the actor may read, newest first; `name` is how names begin."""
+        async with self._database.read_session() as session:
+            found, total = await ExperimentRepository(session).runs_page(
+                actor.prefixes(Permission.EXPERIMENT_READ),
+                experiment=experiment,
+                name=name,
+                before=None if cursor is None else decode_id(cursor),
+                limit=limit + 1,
+            )
+        return page_of(found, limit=limit, total=total, position=lambda run: (str(run.id),))
+
+    async def run_standing(self, actor: Actor, run_id: UUID) -> RunStanding:
+        """Return one run with what is stored of it; `NotFound` for one that the actor may not
+        read."""
+        found = await self.run_by_id(run_id)
+        require(actor, Permission.EXPERIMENT_READ, _dataset(found.dataset))
+        async with self._database.read_session() as session:
+            totals = await GenerationRepository(session).totals([run_id])
+        return RunStanding(run=found, totals=totals[run_id])
+
+    async def run_by_id(self, run_id: UUID) -> RunView:
+        """Return one run; `NotFound` if there is none."""
+        async with self._database.read_session() as session:
+            found = await ExperimentRepository(session).run_by_id(run_id)
+        if found is None:
+            raise NotFound(f"There is no run {run_id}.")
+        return found
+
     async def status(self, experiment_id: UUID) -> str:
         """Return only the status: a cheap look for a process at work."""
         async with self._database.read_session() as session:
@@ -357,55 +450,10 @@ class ExperimentService:
             )
             await session.commit()
 
-    async def begin_job(self, actor: Actor, experiment_id: UUID, *, concurrency: int) -> UUID:
-        """Record that this process takes up an experiment; return the job's id.
 
-        The caller holds the experiment's lock, so any job still `running` was cut by a
-        crash: it is marked `lost`, with about how many of its calls are unknown.
-        """
-        require(actor, Permission.EXPERIMENT_RUN)
-        job_id, now = new_id(), self._clock.now()
-        async with self._database.write_session() as session:
-            experiments = ExperimentRepository(session)
-            for job in await experiments.jobs(experiment_id):
-                if job.status == "running":
-                    await experiments.end_job(
-                        job.id,
-                        status="lost",
-                        ended_at=now,
-                        detail={**job.detail, "unknown_calls_about": job.concurrency},
-                    )
-            await experiments.add_job(
-                {
-                    "id": job_id,
-                    "kind": "run",
-                    "experiment_id": experiment_id,
-                    "status": "running",
-                    "actor": str(actor),
-                    "concurrency": concurrency,
-                    "started_at": now,
-                    "ended_at": None,
-                    "detail": {},
-                }
-            )
-            await session.commit()
-        return job_id
-
-    async def end_job(
-        self, actor: Actor, job_id: UUID, *, status: str, detail: Mapping[str, JSON]
-    ) -> None:
-        """Record how the work ended: done, stopped or failed."""
-        require(actor, Permission.EXPERIMENT_RUN)
-        async with self._database.write_session() as session:
-            await ExperimentRepository(session).end_job(
-                job_id, status=status, ended_at=self._clock.now(), detail=detail
-            )
-            await session.commit()
-
-    async def jobs(self, experiment_id: UUID) -> Sequence[JobView]:
-        """Return the jobs of an experiment, oldest first."""
-        async with self._database.read_session() as session:
-            return await ExperimentRepository(session).jobs(experiment_id)
+def _dataset(reference: str) -> str:
+    """Return the name in a reference to a dataset version."""
+    return reference.partition("@")[0]
 
 
 def _spec(new: NewExperiment) -> dict[str, JSON]:

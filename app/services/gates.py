@@ -16,6 +16,7 @@ from app.database import Database
 from app.repositories.gates import GateRepository
 from app.schemas.experiments import RunView
 from app.schemas.gates import GateDecisionView, NewGateDecision
+from app.schemas.pages import Page, decode_id, page_of
 from app.services import audit
 
 __all__ = ["GateService"]
@@ -66,6 +67,29 @@ class GateService:
         """Return the newest decisions, of one experiment or of all, newest first."""
         async with self._database.read_session() as session:
             return await GateRepository(session).newest(experiment_id=experiment_id, limit=limit)
+
+    async def page(
+        self, actor: Actor, *, experiment: int | None = None, cursor: str | None, limit: int
+    ) -> Page[GateDecisionView]:
+        """Return the decisions that the actor may read, newest first."""
+        async with self._database.read_session() as session:
+            found, total = await GateRepository(session).page(
+                actor.prefixes(Permission.EXPERIMENT_READ),
+                experiment=experiment,
+                before=None if cursor is None else decode_id(cursor),
+                limit=limit + 1,
+            )
+        return page_of(found, limit=limit, total=total, position=lambda found: (str(found.id),))
+
+    async def read(self, actor: Actor, decision_id: UUID) -> GateDecisionView:
+        """Return one decision; `NotFound` for one that the actor may not read."""
+        async with self._database.read_session() as session:
+            found = await GateRepository(session).seen(
+                decision_id, actor.prefixes(Permission.EXPERIMENT_READ)
+            )
+        if found is None:
+            raise NotFound(f"There is no gate decision {decision_id}.")
+        return found
 
     async def get(self, reference: str) -> GateDecisionView:
         """Return the newest decision on the evidence whose hash begins with these digits.

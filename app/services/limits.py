@@ -54,7 +54,7 @@ class LimitService:
         """Return every limit, of one kind of holder if given, by name; without what was used."""
         require(actor, Permission.LIMIT_READ)
         async with self._database.read_session() as session:
-            found = await LimitRepository(session).list(kind)
+            found = await LimitRepository(session).all(kind)
         return [it for it in found if _may(actor, Permission.LIMIT_READ, it.holder_kind, it.holder)]
 
     async def get(self, actor: Actor, kind: HolderKind, name: str) -> LimitView:
@@ -161,8 +161,9 @@ class LimitService:
         await repository.save_windows(windows)
         return decisions
 
-    async def purge(self) -> None:
+    async def purge(self, actor: Actor) -> None:
         """Delete what was counted so long ago that nothing asks for it."""
+        require(actor, Permission.LIMIT_WRITE)
         now = self._clock.now()
         async with self._database.write_session() as session:
             await LimitRepository(session).purge({span: now - age for span, age in _KEPT.items()})

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from app.core.clock import Clock
 from app.core.errors import Conflict, Invalid, NotFound
-from app.core.fact_settings import FactSetting
+from app.core.fact_settings import FactSetting, parse_fact_setting
 from app.core.parameters import ASSUMED_MAX_OUTPUT_TOKENS
 from app.core.permissions import Actor, Permission, require
 from app.core.settings import EndpointSettings
@@ -25,14 +25,17 @@ from app.llm.pricing import known_price
 from app.llm.providers import ModelReport
 from app.repositories.models import ModelRepository
 from app.schemas.models import (
+    FactChanges,
     ModelDeclaration,
     ModelReference,
+    ModelStatus,
     ModelVersionView,
     PriceDeclaration,
     PriceView,
     parse_model_reference,
     price_at,
 )
+from app.schemas.pages import Page, decode_cursor, page_of
 from app.services.model_changes import stored_facts, with_limits
 from app.services.model_writer import Declared, ModelWriter, PriceList
 
@@ -78,6 +81,42 @@ class ModelService:
         """Return every version, by provider, name and number."""
         async with self._database.read_session() as session:
             return await self._models(session).all_versions()
+
+    async def page(
+        self,
+        actor: Actor,
+        *,
+        provider: str | None = None,
+        status: ModelStatus | None = None,
+        cursor: str | None,
+        limit: int,
+    ) -> Page[ModelVersionView]:
+        """Return versions by provider, name and number, of one provider or status if given."""
+        require(actor, Permission.MODEL_READ)
+        after = None if cursor is None else decode_cursor(cursor, str, str, int)
+        async with self._database.read_session() as session:
+            found, total = await self._models(session).page(
+                provider=provider,
+                status=status,
+                after=cast("tuple[str, str, int] | None", after),
+                limit=limit + 1,
+            )
+        return page_of(
+            found, limit=limit, total=total, position=lambda v: (v.provider, v.name, v.number)
+        )
+
+    async def read(self, actor: Actor, reference: ModelReference | str) -> ModelVersionView:
+        """Return a version as `get` does, if the actor may read the catalog."""
+        require(actor, Permission.MODEL_READ)
+        return await self.get(reference)
+
+    async def prices_of(self, actor: Actor, reference: ModelReference | str) -> Sequence[PriceView]:
+        """Return every price of the version of a reference, by time; raises as `get` does."""
+        require(actor, Permission.MODEL_READ)
+        async with self._database.read_session() as session:
+            models = self._models(session)
+            version = await _get(models, _parsed(reference))
+            return await models.prices(version.id)
 
     async def prices(self, version: ModelVersionView) -> Sequence[PriceView]:
         """Return every price of a version, by time."""
@@ -179,6 +218,18 @@ class ModelService:
             declared = await writer.change(version, {"facts": stored_facts(facts)})
             await session.commit()
         return declared
+
+    async def change_facts(
+        self, actor: Actor, reference: ModelReference | str, changes: FactChanges
+    ) -> Declared:
+        """Change facts as people write them; raises `Invalid` for what is no such change."""
+        return await self.set_facts(
+            actor,
+            reference,
+            [parse_fact_setting(text) for text in changes.parameters],
+            context_window=changes.context_window,
+            max_output_tokens=changes.max_output_tokens,
+        )
 
     async def retire(
         self,

@@ -7,15 +7,17 @@ locks the prompt's row first, so that any number of writers get numbers one at a
 
 from __future__ import annotations
 
+import asyncio
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal, cast
 from uuid import UUID
 
 from app.core.clock import Clock
 from app.core.errors import Conflict, Invalid, NotFound
+from app.core.hashing import JSON
 from app.core.ids import new_id
 from app.core.permissions import Actor, Permission, require
 from app.core.suggestions import did_you_mean
@@ -23,18 +25,26 @@ from app.database import AsyncSession, Database
 from app.prompts import BUILTIN_NAMES
 from app.repositories.prompts import PromptRepository
 from app.schemas.names import Reference, parse_reference
+from app.schemas.pages import Page, decode_cursor, decode_id, page_of
 from app.schemas.prompts import (
+    NewPromptVersion,
     PromptContent,
+    PromptDiff,
     PromptSummary,
     PromptVersionView,
+    RenderedMessage,
     check_parameters,
     parse_prompt_reference,
 )
 from app.services import audit
+from app.services.rendering import PromptRenderer
 
-__all__ = ["AlreadyRegistered", "NumberTaken", "PromptService", "Registered"]
+__all__ = ["MAX_DIFF_LINES", "AlreadyRegistered", "NumberTaken", "PromptService", "Registered"]
 
 Origin = Literal["builtin", "file", "api"]
+
+MAX_DIFF_LINES: Final = 20_000
+"""The longest texts that a server compares: the time goes with the square of their lines."""
 
 
 class NumberTaken(Conflict):
@@ -44,21 +54,19 @@ class NumberTaken(Conflict):
 
     def __init__(self, existing: PromptVersionView, content: PromptContent) -> None:
         self.existing = existing
-        self.diff = "\n".join(
-            difflib.unified_diff(
-                list(existing.content.text_lines()),
-                list(content.text_lines()),
-                existing.reference,
-                "yours",
-                lineterm="",
-            )
-        )
+        self._content = content
         super().__init__(
             f"{existing.reference} is taken: {existing.author} registered other content under "
             f"this number on {_when(existing)}.",
             hint="Take the next free number with --renumber, or give up your text: delete the "
             "file and run `workbench prompts pull`.",
         )
+
+    @property
+    def diff(self) -> str:
+        """What the content would change, as a unified diff."""
+        lines = list(self.existing.content.text_lines()), list(self._content.text_lines())
+        return "\n".join(_unified_diff(*lines, self.existing.reference, "yours"))
 
 
 class AlreadyRegistered(Conflict):
@@ -121,7 +129,7 @@ class PromptService:
         if the content has another number, `Conflict` for the name of a built-in prompt,
         `Invalid` for a parameter that no model takes.
         """
-        require(actor, Permission.PROMPT_WRITE)
+        require(actor, Permission.PROMPT_WRITE, name)
         text = _checked(_Text(name, content, description, message, origin))
         async with self._database.write_session() as session:
             prompts = PromptRepository(session)
@@ -145,14 +153,15 @@ class PromptService:
         *,
         message: str,
         description: str = "",
+        origin: Origin = "file",
     ) -> Registered:
         """Give content the next number, whether it was run as a draft before or not.
 
         Content that has a number already keeps it (`created` is False). Raises as
         `register` does.
         """
-        require(actor, Permission.PROMPT_WRITE)
-        text = _checked(_Text(name, content, description, message, "file"))
+        require(actor, Permission.PROMPT_WRITE, name)
+        text = _checked(_Text(name, content, description, message, origin))
         async with self._database.write_session() as session:
             prompts = PromptRepository(session)
             prompt_id = await prompts.ensure_prompt(name, str(actor), self._clock.now())
@@ -163,6 +172,113 @@ class PromptService:
             version = await self._write(session, actor, text, prompt_id, same, number)
             await session.commit()
             return Registered(version, created=True)
+
+    async def add(self, actor: Actor, name: str, new: NewPromptVersion) -> Registered:
+        """Store content that came over the API as the next version, under its number or a draft.
+
+        Raises as `register` does.
+        """
+        if new.number is None and not new.draft:
+            return await self.publish(
+                actor,
+                name,
+                new.content,
+                message=new.message,
+                description=new.description,
+                origin="api",
+            )
+        return await self.register(
+            actor,
+            name,
+            new.content,
+            number=new.number,
+            message=new.message,
+            description=new.description,
+            origin="api",
+        )
+
+    async def publish_draft(
+        self, actor: Actor, reference: Reference | str, *, message: str
+    ) -> Registered:
+        """Give a stored draft the next number; raises as `get` and `publish` do."""
+        draft = await self.get(reference)
+        return await self.publish(
+            actor,
+            draft.name,
+            draft.content,
+            message=message,
+            description=draft.description,
+            origin=draft.origin,
+        )
+
+    async def page(
+        self, actor: Actor, *, search: str = "", cursor: str | None, limit: int
+    ) -> Page[PromptSummary]:
+        """Return prompts that the actor may read, by name; `search` is part of name or text."""
+        prefixes = actor.prefixes(Permission.PROMPT_READ)
+        after = "" if cursor is None else str(decode_cursor(cursor, str)[0])
+        async with self._database.read_session() as session:
+            found, total = await PromptRepository(session).summaries_page(
+                prefixes, search=search, after=after, limit=limit + 1
+            )
+        return page_of(found, limit=limit, total=total, position=lambda prompt: (prompt.name,))
+
+    async def read(self, actor: Actor, reference: Reference | str) -> PromptVersionView:
+        """Return a version as `get` does, if the actor may read the prompt."""
+        if isinstance(reference, str):
+            reference = parse_prompt_reference(reference)
+        require(actor, Permission.PROMPT_READ, reference.name)
+        return await self.get(reference)
+
+    async def versions_page(
+        self, actor: Actor, name: str, *, cursor: str | None, limit: int
+    ) -> Page[PromptVersionView]:
+        """Return the numbered versions of one prompt, oldest first."""
+        require(actor, Permission.PROMPT_READ, name)
+        after = 0 if cursor is None else cast("int", decode_cursor(cursor, int)[0])
+        async with self._database.read_session() as session:
+            prompts = PromptRepository(session)
+            await _require_prompt(prompts, name)
+            found, total = await prompts.versions_page(name, after=after, limit=limit + 1)
+        return page_of(found, limit=limit, total=total, position=lambda version: (version.number,))
+
+    async def drafts_page(
+        self, actor: Actor, name: str, *, cursor: str | None, limit: int
+    ) -> Page[PromptVersionView]:
+        """Return the drafts of one prompt, newest first."""
+        require(actor, Permission.PROMPT_READ, name)
+        before = None if cursor is None else decode_id(cursor)
+        async with self._database.read_session() as session:
+            prompts = PromptRepository(session)
+            await _require_prompt(prompts, name)
+            found, total = await prompts.drafts_page(name, before=before, limit=limit + 1)
+        return page_of(found, limit=limit, total=total, position=lambda draft: (str(draft.id),))
+
+    async def diff(
+        self, actor: Actor, before: Reference | str, after: Reference | str
+    ) -> PromptDiff:
+        """Return how the text of `after` differs; `Invalid` for texts too long to compare."""
+        old, new = await self.read(actor, before), await self.read(actor, after)
+        lines = list(old.content.text_lines()), list(new.content.text_lines())
+        if max(map(len, lines)) > MAX_DIFF_LINES:
+            raise Invalid(
+                f"A text has more than {MAX_DIFF_LINES:,} lines: read both and compare them there.",
+                path="before",
+            )
+        changed = await asyncio.to_thread(_unified_diff, *lines, old.reference, new.reference)
+        return PromptDiff(before=old.reference, after=new.reference, lines=changed)
+
+    async def render(
+        self, actor: Actor, reference: Reference | str, values: Mapping[str, JSON]
+    ) -> Sequence[RenderedMessage]:
+        """Return the messages that a model would get with these values.
+
+        Raises `Invalid` with path `variables.<name>` for a value that is missing or of
+        another type.
+        """
+        version = await self.read(actor, reference)
+        messages = PromptRenderer(version.content).render(values)
+        return [RenderedMessage(role=message.role, content=message.text) for message in messages]
 
     async def get(self, reference: Reference | str) -> PromptVersionView:
         """Return a version by `name`, `name@3`, `name@<hash prefix>` or a draft's reference.
@@ -308,6 +424,17 @@ def _row(
         "created_at": now,
         "published_at": None if number is None else now,
     }
+
+
+def _unified_diff(
+    before: Sequence[str], after: Sequence[str], before_name: str, after_name: str
+) -> tuple[str, ...]:
+    return tuple(difflib.unified_diff(before, after, before_name, after_name, lineterm=""))
+
+
+async def _require_prompt(prompts: PromptRepository, name: str) -> None:
+    if not await prompts.exists(name):
+        raise NotFound(_not_found(Reference(name), [], await prompts.names()))
 
 
 def _when(version: PromptVersionView) -> str:

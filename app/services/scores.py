@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from app.core.clock import Clock
+from app.core.errors import NotFound
 from app.core.hashing import content_hash
 from app.core.ids import new_id
 from app.core.permissions import Actor, Permission, require
-from app.database import Database
+from app.database import AsyncSession, Database
+from app.repositories.experiments import ExperimentRepository
 from app.repositories.scores import ScoreRepository
+from app.schemas.pages import Page, as_id, decode_cursor, page_of
 from app.schemas.scores import (
     CellColumns,
+    CellScore,
     HumanScore,
     NewScore,
     ScorableGeneration,
     ScoredCell,
+    ScorerStanding,
     ScorerView,
     ScoreSummary,
     ScoreView,
@@ -104,3 +109,49 @@ class ScoreService:
         """Return the scores of each of up to a thousand generations, oldest first."""
         async with self._database.read_session() as session:
             return await ScoreRepository(session).of_generations(generation_ids)
+
+    async def page(
+        self,
+        actor: Actor,
+        run_id: UUID,
+        *,
+        scorer_id: UUID | None = None,
+        cursor: str | None,
+        limit: int,
+    ) -> Page[CellScore]:
+        """Return the scores of a run's cells, by example, repetition and scorer; `NotFound` for a
+        run that the actor may not read."""
+        after = None if cursor is None else _place(cursor)
+        async with self._database.read_session() as session:
+            await _require_run(session, actor, run_id)
+            found, total = await ScoreRepository(session).page(
+                run_id, scorer_id=scorer_id, after=after, limit=limit + 1
+            )
+        return page_of(
+            found,
+            limit=limit,
+            total=total,
+            position=lambda score: (str(score.example_id), score.repetition, str(score.scorer_id)),
+        )
+
+    async def standings(self, actor: Actor, run_id: UUID) -> list[ScorerStanding]:
+        """Return a run summed up under each scorer that scored it; `NotFound` as in `page`."""
+        async with self._database.read_session() as session:
+            await _require_run(session, actor, run_id)
+            scores = ScoreRepository(session)
+            return [
+                ScorerStanding(scorer=scorer, summary=await scores.summary(run_id, scorer.id))
+                for scorer in await scores.scorers_of(run_id)
+            ]
+
+
+async def _require_run(session: AsyncSession, actor: Actor, run_id: UUID) -> None:
+    run = await ExperimentRepository(session).run_by_id(run_id)
+    if run is None:
+        raise NotFound(f"There is no run {run_id}.")
+    require(actor, Permission.EXPERIMENT_READ, run.dataset.partition("@")[0])
+
+
+def _place(cursor: str) -> tuple[UUID, int, UUID]:
+    example, repetition, scorer = decode_cursor(cursor, str, int, str)
+    return as_id(example), cast("int", repetition), as_id(scorer)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from app.core.clock import Clock
@@ -21,13 +22,22 @@ from app.database import AsyncSession, Database
 from app.repositories.audit import AuditRepository
 from app.repositories.variants import VariantRepository
 from app.schemas.models import ModelVersionView
+from app.schemas.pages import Page, decode_id, page_of
 from app.schemas.prompts import PromptVersionView
 from app.schemas.variants import VariantView
 from app.services import audit
 
-__all__ = ["VariantService"]
+__all__ = ["Made", "VariantService"]
 
 _SHORTEST_PREFIX = 6  # hexadecimal digits
+
+
+@dataclass(frozen=True)
+class Made:
+    """The variant, and whether this call made it (False: it was there already)."""
+
+    variant: VariantView
+    created: bool
 
 
 class VariantService:
@@ -45,10 +55,7 @@ class VariantService:
         request_parameters: Mapping[str, JSON],
     ) -> VariantView:
         """Return the variant of these three, stored if it is new; see `ensure_in`."""
-        async with self._database.write_session() as session:
-            variant = await self.ensure_in(session, actor, prompt, model, request_parameters)
-            await session.commit()
-        return variant
+        return (await self.make(actor, prompt, model, request_parameters)).variant
 
     async def ensure_in(
         self,
@@ -58,12 +65,36 @@ class VariantService:
         model: ModelVersionView,
         request_parameters: Mapping[str, JSON],
     ) -> VariantView:
-        """As `ensure`, inside a transaction that the caller commits.
+        """As `ensure`, inside a transaction that the caller commits; raises as `make_in`."""
+        return (await self.make_in(session, actor, prompt, model, request_parameters)).variant
+
+    async def make(
+        self,
+        actor: Actor,
+        prompt: PromptVersionView,
+        model: ModelVersionView,
+        request_parameters: Mapping[str, JSON],
+    ) -> Made:
+        """As `ensure`, and tell whether the variant is new."""
+        async with self._database.write_session() as session:
+            made = await self.make_in(session, actor, prompt, model, request_parameters)
+            await session.commit()
+        return made
+
+    async def make_in(
+        self,
+        session: AsyncSession,
+        actor: Actor,
+        prompt: PromptVersionView,
+        model: ModelVersionView,
+        request_parameters: Mapping[str, JSON],
+    ) -> Made:
+        """As `make`, inside a transaction that the caller commits.
 
         Raises `Invalid` with path `parameters.<name>` for parameters that are wrong, out of
         bounds, or asked for by the request and not taken by the model.
         """
-        require(actor, Permission.EXPERIMENT_RUN)
+        require(actor, Permission.EXPERIMENT_RUN, prompt.name)
         resolved = resolve_parameters(request_parameters, prompt.content.parameters, model.facts)
         variants = VariantRepository(session)
         identity = content_hash(_identity(prompt, model, resolved))
@@ -94,6 +125,25 @@ class VariantService:
                 f"{variant.prompt}+{variant.model}",
                 {"content_hash": identity},
             )
+        return Made(variant, created)
+
+    async def page(
+        self, actor: Actor, *, prompt: str | None = None, cursor: str | None, limit: int
+    ) -> Page[VariantView]:
+        """Return variants of prompts that the actor may read, newest first."""
+        prefixes = actor.prefixes(Permission.PROMPT_READ)
+        before = None if cursor is None else decode_id(cursor)
+        async with self._database.read_session() as session:
+            found, total = await VariantRepository(session).page(
+                prefixes, prompt=prompt, before=before, limit=limit + 1
+            )
+        return page_of(found, limit=limit, total=total, position=lambda v: (str(v.id),))
+
+    async def read(self, actor: Actor, reference: UUID | str) -> VariantView:
+        """Return a variant as `get` does, if the actor may read its prompt."""
+        require(actor, Permission.PROMPT_READ)
+        variant = await self.get(reference)
+        require(actor, Permission.PROMPT_READ, variant.prompt.partition("@")[0])
         return variant
 
     async def get(self, reference: UUID | str) -> VariantView:

@@ -10,6 +10,12 @@ import pytest
 from tests.fake_provider import FakeProviderProcess, ProviderOptions
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(used_sqlite: Path) -> Path:
+    """Every test starts on a database with the built-in prompts, as commands leave it."""
+    return used_sqlite
+
+
 @pytest.fixture
 def provider() -> Iterator[FakeProviderProcess]:
     """A fake provider in a process of its own: 100 ms latency, right in 80.8 % of the sums."""

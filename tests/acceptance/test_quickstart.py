@@ -29,7 +29,9 @@ def commands() -> list[str]:
 def test_the_quickstart_works_as_printed(tmp_path: Path, database_url: str) -> None:
     with FakeProviderProcess(ProviderOptions(answer="fixed:billing")) as server:
         line = CommandLine(
-            tmp_path, {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": server.base_url}
+            tmp_path,
+            {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": server.base_url},
+            fresh=True,
         )
         init, run, *others = commands()
         line.run(*shlex.split(init.partition("&&")[0])[1:])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,9 @@ def environment(url: str, server: FakeProviderProcess) -> Mapping[str, str]:
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> Iterator[str]:
-    yield f"sqlite:///{tmp_path / 'workbench.db'}"
+def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
+    path = shutil.copy(sqlite_template, tmp_path / "workbench.db")
+    return f"sqlite:///{path}"
 
 
 def counts(line: CommandLine, number: str = "1") -> Mapping[str, int]:

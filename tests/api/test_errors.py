@@ -9,7 +9,10 @@ from uuid import UUID
 
 import httpx2
 import pytest
+from fastapi import Depends
 
+from app.api.authorisation import PUBLIC
+from app.api.errors import NOT_FOUND_DETAIL
 from app.core.errors import (
     ConfigurationError,
     Conflict,
@@ -59,7 +62,7 @@ async def client(settings: Settings, log: StringIO) -> AsyncIterator[httpx2.Asyn
     """A client of the application with a route that raises what its path names."""
     application = create_app(settings, create_logger(stream=log))
 
-    @application.get("/raise/{name}")
+    @application.get("/raise/{name}", dependencies=[Depends(PUBLIC)])
     async def fail(name: str) -> None:
         raise RAISED[name]
 
@@ -72,7 +75,7 @@ async def client(settings: Settings, log: StringIO) -> AsyncIterator[httpx2.Asyn
 @pytest.mark.parametrize(
     ("name", "status", "detail"),
     [
-        ("not_found", 404, "There is no x."),
+        ("not_found", 404, NOT_FOUND_DETAIL),
         ("conflict", 409, "x is taken."),
         ("invalid", 422, "x is wrong."),
         ("forbidden", 403, "You may not."),

@@ -79,7 +79,7 @@ async def test_the_start_refuses_a_database_that_does_not_answer(tmp_path: Path)
 async def test_the_start_registers_the_built_in_prompts(
     application: FastAPI, client: httpx2.AsyncClient
 ) -> None:
-    names = [prompt["name"] for prompt in (await client.get("/api/prompts")).json()]
+    names = [prompt["name"] for prompt in (await client.get("/api/prompts")).json()["items"]]
     assert names == sorted(prompt.name for prompt in BUILTIN_PROMPTS)
 
 

@@ -35,6 +35,7 @@ _PART_OF = {
 # Used without being imported.
 _NOT_IMPORTED = {
     "aiosqlite": "the driver that SQLAlchemy loads for sqlite+aiosqlite",
+    "httptools": "the parser that uvicorn takes by itself",
     "asyncpg": "the driver that SQLAlchemy loads for postgresql+asyncpg",
 }
 

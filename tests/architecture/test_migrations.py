@@ -25,6 +25,7 @@ LANDED = {
     "0002_append_only.py": "92225b42d2074a550d036735febff7cb82f3399388cfe853ec278f4a068d5076",
     "0003_evaluation.py": "db1545437d6a2d73a729976f29931c5efef15fd2fe921e2aee7d86773a69bc3e",
     "0004_serving.py": "29ad2091f0fdf4016068649233159696baa5fba440a884c9fb70a6bddfe607c3",
+    "0005_queue.py": "186090a71f870a7606829301d0003f26c343f760c7dc96156f7397db117c5486",
 }
 
 # Tables whose rows may change, and what of them does. Every other table is guarded by triggers.

@@ -17,9 +17,13 @@ _MAY_BE_IMPORTED_LATE = (
     "app.llm.ollama_provider",
     "app.llm.openai_provider",
     "app.llm.simulated_provider",
+    "app.services.identity_tokens",  # cryptography
     "genai_prices",
     "importlib.metadata",
+    "opentelemetry.exporter",
+    "opentelemetry.sdk",
     "pandas",
+    "pgqueuer",
     "pyarrow",
     "sacrebleu",
     "scipy",
@@ -31,6 +35,7 @@ _MAY_BE_IMPORTED_LATE = (
     "workbench.runner.judging.answers",  # every scorer
     "workbench.runner.pipeline",  # likewise
     "workbench.runner.generation.preload",  # multiprocessing
+    "workbench.worker.distributed",  # PGQueuer
 )
 
 

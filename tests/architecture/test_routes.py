@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,6 +38,11 @@ def described(app: FastAPI) -> set[str]:
     }
 
 
+def declared(app: FastAPI) -> set[str]:
+    """Return what declares a permission, in the document's way of writing paths."""
+    return {re.sub(r":\w+}", "}", route) for route in declared_permissions(app)}
+
+
 def test_routes_are_found(application: FastAPI) -> None:
     found = described(application)
     assert {"GET /health", "GET /api/prompts", "POST /v1/chat/completions"} <= found
@@ -44,7 +50,7 @@ def test_routes_are_found(application: FastAPI) -> None:
 
 def test_every_route_declares_who_may_call_it(application: FastAPI) -> None:
     check_routes(application)
-    assert described(application) <= set(declared_permissions(application))
+    assert described(application) <= declared(application)
 
 
 def test_a_route_that_declares_nothing_stops_the_start(tmp_path: Path) -> None:

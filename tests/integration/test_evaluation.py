@@ -25,6 +25,12 @@ DATA: dict[str, Any] = {"dataset": ROWS, "key": "id", "inputs": ["q"], "expected
 PLAIN, STRICT = "{{ q }}", "Answer with the number only. {{ q }}"
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(used_sqlite: Path) -> Path:
+    """Every test starts on a database with the built-in prompts, as commands leave it."""
+    return used_sqlite
+
+
 @pytest.fixture
 def folder(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A workspace around the current folder, on a database of each kind."""

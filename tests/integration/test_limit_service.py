@@ -110,7 +110,7 @@ async def test_old_windows_go_and_those_of_now_stay(
 ) -> None:
     await limits.set(actor, "key", "shop", LimitValues(requests_per_minute=5))
     await admit(database, limits, Claim((KEY,), 1, None))
-    await limits.purge()
+    await limits.purge(actor)
     assert len((await limits.get(actor, "key", "shop")).windows) == 1
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.text_diff import (
@@ -138,7 +138,6 @@ def test_a_hunk_stands_where_it_says(before: list[str], after: list[str], contex
         assert after[hunk.after_line - 1 :][: len(new)] == new
 
 
-@settings(max_examples=50)
 @given(_LINES, _LINES, st.integers(0, 3))
 def test_no_line_stands_farther_from_a_change_than_the_context(
     before: list[str], after: list[str], context: int

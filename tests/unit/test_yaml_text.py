@@ -30,7 +30,7 @@ _VALUES = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=300)  # the machine's load is not what is tested
+@settings(deadline=None)  # the machine's load is not what is tested
 @example({"\t0\n": "\ta\n\tb"})
 @given(_VALUES)
 def test_a_value_survives_writing_and_reading(value: JSON) -> None:

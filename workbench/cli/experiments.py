@@ -97,7 +97,7 @@ async def show(
                 told["judging"] = judging_json(judging[run.id])
             shape["budget"] = budget_json(budget)
             shape["comparisons"] = [c.result for c in newest.values()]
-            jobs = await services.experiments.jobs(found.id)
+            jobs = await services.jobs.of_experiment(found.id)
             shape["jobs"] = [job.model_dump(mode="json") for job in jobs]
             print_json(shape)
             return

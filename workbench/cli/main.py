@@ -67,8 +67,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "workbench.cli.models",
         "The model catalog: sync, list, show, add, set, probe, price, retire.",
     ),
-    "variants": ("workbench.cli.variants", "Variants: list, show."),
+    "variants": ("workbench.cli.variants", "Variants: list, show, make."),
     "aliases": ("workbench.cli.aliases", "Aliases: list, show, set, history."),
+    "chats": ("workbench.cli.chats", "Answers in production: list, count, show, export."),
+    "limits": ("workbench.cli.limits", "Limits: list, show, set, remove."),
     "prompts": ("workbench.cli.prompts", "Prompt versions: sync, list, show, diff, publish."),
     "datasets": ("workbench.cli.datasets", "Dataset versions: import, list, show, diff."),
     "import": ("workbench.cli.import_", "Prompts, models and evaluations from other tools' files."),
@@ -76,7 +78,19 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "workbench.cli.export",
         "Prompts in other tools' formats; results as JSONL, CSV, Parquet, JUnit.",
     ),
-    "serve": ("workbench.cli.serve", "Serve the HTTP API on this machine."),
+    "users": (
+        "workbench.cli.users",
+        "Users: bootstrap, list, create, show, grant, revoke, deactivate, reactivate.",
+    ),
+    "keys": ("workbench.cli.keys", "API keys: list, create, show, revoke, rotate."),
+    "serve": (
+        "workbench.cli.serve",
+        "Serve the HTTP API on this machine, with a worker for its jobs.",
+    ),
+    "worker": (
+        "workbench.cli.worker",
+        "Do the jobs that were asked for over HTTP: run, score, compare.",
+    ),
     "db": ("workbench.cli.db", "The database: upgrade, downgrade, status, backup, restore."),
 }
 

@@ -39,10 +39,10 @@ def conversations(world: World) -> ConversationService:
 async def say(
     conversations: ConversationService, conversation_id: UUID, text: str, actor: Actor = ANN
 ) -> Any:
-    call = await conversations.say(
+    answering = await conversations.say(
         actor, conversation_id, NewMessage(content=text), request_id="request-1"
     )
-    return await conversations.answer(conversation_id, await call.result())
+    return await answering.message()
 
 
 async def test_an_answer_is_stored_behind_its_question_with_what_gave_it(
@@ -204,10 +204,10 @@ async def test_the_same_message_sent_twice_with_one_key_is_answered_once(
     new = NewMessage(content="Where is it?")
 
     async def once() -> UUID | None:
-        call = await conversations.say(
+        answering = await conversations.say(
             ANN, begun.id, new, request_id="request-1", idempotency_key="key-1"
         )
-        return (await conversations.answer(begun.id, await call.result())).id
+        return (await answering.message()).id
 
     first = await once()
     assert await asyncio.gather(once(), once()) == [first, first]

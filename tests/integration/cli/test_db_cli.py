@@ -33,9 +33,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def database(folder: Path, sqlite_template: Path) -> Path:
+def database(folder: Path, migrated_sqlite: Path) -> Path:
     """Its database, migrated and empty."""
-    return Path(shutil.copy(sqlite_template, folder / "workbench.db"))
+    return Path(shutil.copy(migrated_sqlite, folder / "workbench.db"))
 
 
 @pytest.fixture

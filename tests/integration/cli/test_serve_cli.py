@@ -1,7 +1,8 @@
-"""`workbench serve`: the API on loopback, and nowhere else."""
+"""`workbench serve`: the API on loopback and nowhere else, and a worker that does its jobs."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -9,13 +10,22 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import httpx2
+import psutil
 import pytest
 from typer.testing import CliRunner
 
+from app.bootstrap import Services, open_services
+from app.core.permissions import local_actor
+from app.core.settings import load_settings
+from app.schemas.jobs import JobView, RunRequest
+from tests.api.measured import asked as an_experiment
+from tests.api.measured import stock
 from workbench.cli.serve import app
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -44,7 +54,7 @@ def test_another_address_than_loopback_is_refused(
 ) -> None:
     result = CliRunner().invoke(app, ["--host", host, "--port", port_in_use])
     assert result.exit_code == 2
-    assert "there is no sign-in yet" in result.stderr
+    assert "this server speaks plain HTTP" in result.stderr
 
 
 def test_a_name_is_no_address(workspace: Path, port_in_use: str) -> None:
@@ -57,7 +67,7 @@ def test_an_address_of_the_settings_is_refused_too(workspace: Path, port_in_use:
     (workspace / "workbench.yaml").write_text(f"host: 0.0.0.0\nport: {port_in_use}\n")
     result = CliRunner().invoke(app, [])
     assert result.exit_code == 2
-    assert "there is no sign-in yet" in result.stderr
+    assert "this server speaks plain HTTP" in result.stderr
 
 
 def test_a_port_in_use_is_told(workspace: Path, port_in_use: str) -> None:
@@ -67,10 +77,13 @@ def test_a_port_in_use_is_told(workspace: Path, port_in_use: str) -> None:
     assert "--port" in result.stderr
 
 
-def test_it_serves_until_it_is_interrupted(workspace: Path) -> None:
+@contextmanager
+def serving(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Yield the server's process and address; it is stopped at the end, if it still runs."""
+    code = "import sys; from workbench.cli.serve import app; app(['--port', '0', *sys.argv[1:]])"
     with subprocess.Popen(
-        [sys.executable, "-c", "from workbench.cli.serve import app; app(['--port', '0'])"],
-        env=_environment(),
+        [sys.executable, "-c", code, *options],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -79,12 +92,76 @@ def test_it_serves_until_it_is_interrupted(workspace: Path) -> None:
         try:
             url = re.search(r"http://127\.0\.0\.1:\d+", server.stdout.readline())
             assert url is not None
-            assert httpx2.get(f"{url[0]}/health/ready").json()["status"] == "ok"
+            yield server, url[0]
         finally:
-            server.send_signal(signal.SIGINT)
+            server.terminate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_until_it_is_stopped(workspace: Path, number: signal.Signals) -> None:
+    with serving() as (server, url):
+        assert httpx2.get(f"{url}/health/ready").json()["status"] == "ok"
+        server.send_signal(number)
         told, errors = server.communicate(timeout=60)
     assert (server.returncode, told.strip(), errors) == (0, "Stopped.", "")
 
 
-def _environment() -> Mapping[str, str]:
-    return {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+@asynccontextmanager
+async def asked(workspace: Path) -> AsyncIterator[tuple[Services, JobView]]:
+    """A job that waits for a worker."""
+    async with open_services(load_settings(workspace)) as services:
+        await stock(services)
+        request = RunRequest.model_validate(an_experiment())
+        yield services, await services.jobs.start_experiment(local_actor(), request)
+
+
+async def ended(services: Services, job: JobView) -> JobView:
+    async with asyncio.timeout(60):
+        *_, last = [item async for item in services.jobs.follow(local_actor(), job.id)]
+    return last.job
+
+
+def worker_of(server: subprocess.Popen[str], *, besides: int | None = None) -> psutil.Process:
+    """Return the process of the server's worker, once there is one."""
+    for _ in range(600):
+        for child in psutil.Process(server.pid).children():
+            if child.pid != besides and "worker" in child.cmdline():
+                return child
+        assert server.poll() is None
+        time.sleep(0.1)
+    raise AssertionError("there is no worker")
+
+
+async def test_its_worker_does_the_jobs(workspace: Path) -> None:
+    async with asked(workspace) as (services, job):
+        with serving():
+            assert (await ended(services, job)).status == "done"
+
+
+async def test_a_worker_that_dies_is_replaced(workspace: Path) -> None:
+    with serving() as (server, _):
+        first = await asyncio.to_thread(worker_of, server)
+        first.kill()
+        await asyncio.to_thread(worker_of, server, besides=first.pid)
+        async with asked(workspace) as (services, job):
+            assert (await ended(services, job)).status == "done"
+        server.terminate()
+        _, errors = await asyncio.to_thread(server.communicate, timeout=60)
+    assert "The worker ended with code -9; starting another one." in errors
+
+
+@pytest.mark.nightly
+async def test_a_worker_does_not_outlive_a_server_that_is_killed(workspace: Path) -> None:
+    with serving() as (server, _):
+        worker = await asyncio.to_thread(worker_of, server)
+        server.kill()
+        await asyncio.to_thread(worker.wait, 60)
+
+
+@pytest.mark.nightly
+async def test_without_a_worker_jobs_wait(workspace: Path) -> None:
+    with serving("--no-worker") as (server, url):
+        assert httpx2.get(f"{url}/health").status_code == 200
+        assert psutil.Process(server.pid).children() == []
+    async with asked(workspace) as (services, job):
+        assert (await services.jobs.get(local_actor(), job.id)).status == "queued"

@@ -68,6 +68,12 @@ class Court:
 OpenCourt = Callable[..., Any]
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(used_sqlite: Path) -> Path:
+    """Every test starts on a database with the built-in prompts, as commands leave it."""
+    return used_sqlite
+
+
 @pytest.fixture
 def open_court(database_url: str, tmp_path: Path) -> OpenCourt:
     """Open a workspace whose judge answers as `ProviderOptions` say."""

@@ -36,7 +36,7 @@ async def test_answers_are_generated_scored_and_compared(
         )  # fmt: skip
         assert done.experiment.status == "completed"
         assert [result["n_pairs"] for result in done.comparisons] == [20]
-        assert [job.status for job in await services.experiments.jobs(experiment.id)] == ["done"]
+        assert [job.status for job in await services.jobs.of_experiment(experiment.id)] == ["done"]
 
 
 @ONE_DATABASE
@@ -55,7 +55,7 @@ async def test_work_that_is_stopped_keeps_the_experiment_open(
 
         report = await generate(services, actor, experiment, OPTIONS)
         assert (await conclude(services, actor, experiment, report)).ending is Ending.COMPLETED
-        jobs = await services.experiments.jobs(experiment.id)
+        jobs = await services.jobs.of_experiment(experiment.id)
         assert [job.status for job in jobs] == ["stopped", "done"]
 
 
@@ -91,4 +91,4 @@ async def test_after_an_error_that_every_call_would_meet_nothing_is_scored(
         assert done.ending is Ending.FATAL
         assert done.report.fatal is not None and done.report.fatal.code == "authentication"
         assert await services.scores.scorers_of(experiment.runs[0].id) == []
-        assert [job.status for job in await services.experiments.jobs(experiment.id)] == ["stopped"]
+        assert [job.status for job in await services.jobs.of_experiment(experiment.id)] == ["stopped"]

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from app.core.errors import ConfigurationError
-from app.core.logging import create_logger, request_context
+from app.core.logging import create_logger, request_context, standard_logs
 from app.core.redaction import Redactor
 
 
@@ -62,6 +62,38 @@ def test_secrets_are_masked_also_in_an_exceptions_text() -> None:
 
     assert "canary" not in stream.getvalue()
     assert "ValueError" in stream.getvalue()
+
+
+def test_what_libraries_tell_becomes_a_line_of_ours() -> None:
+    stream = io.StringIO()
+    logger = create_logger("DEBUG", stream=stream, redact=Redactor(["canary-123456789"]))
+    library = logging.getLogger("some.library")
+
+    with standard_logs(logger), request_context("req-7"):
+        library.info("nobody asked")
+        library.warning("a key %s was refused", "canary-123456789")
+        try:
+            raise ValueError("canary-123456789")
+        except ValueError:
+            library.exception("it failed")
+
+    warned, failed = lines(stream)
+    assert (warned["event"], warned["level"], warned["library"]) == (
+        "library_log",
+        "warning",
+        "some.library",
+    )
+    assert (warned["message"], warned["request_id"]) == ("a key *** was refused", "req-7")
+    assert "ValueError: ***" in str(failed["exception"])
+
+
+def test_libraries_are_heard_inside_the_block_only() -> None:
+    before = list(logging.getLogger().handlers)
+
+    with standard_logs(create_logger()):
+        assert len(logging.getLogger().handlers) == len(before) + 1
+
+    assert logging.getLogger().handlers == before
 
 
 def test_an_unknown_level_is_refused() -> None:

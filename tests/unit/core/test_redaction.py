@@ -49,6 +49,7 @@ def test_a_known_secret_is_masked_whatever_stands_around_it(before: str, after: 
         ("GET /v1?api-key=s3cr3t&x=1", f"GET /v1?api-key={MASK}&x=1"),
         ("http://bob:pass@proxy:3128/", f"http://{MASK}proxy:3128/"),
         ("token eyJhbGciOiJI.eyJzdWIiOiIx.c2ln", f"token {MASK}"),
+        (f"key wb_abcdefghij23_{'x' * 43}", f"key wb_abcdefghij23_{MASK}"),
         ("hf_abcdefghijk and AKIAIOSFODNN7EXAMPLE", f"{MASK} and {MASK}"),
     ],
 )

@@ -103,3 +103,39 @@ def test_a_workspace_of_another_version_is_refused(tmp_path: Path, version: str)
 def test_a_workspace_of_this_version_is_read(tmp_path: Path) -> None:
     (tmp_path / "workbench.yaml").write_text("workspace_version: 1\nport: 9\n")
     assert load_settings(tmp_path, {}).port == 9
+
+
+AUTH = "auth:\n  jwks_url: {url}\n  issuer: https://login.example\n  audience: workbench\n"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://login.example/keys", "http://127.0.0.1:9/keys", "http://localhost/keys"]
+)
+def test_an_identity_provider_is_declared_in_the_file(tmp_path: Path, url: str) -> None:
+    (tmp_path / "workbench.yaml").write_text(AUTH.format(url=url))
+    auth = load_settings(tmp_path, {}).auth
+    assert auth is not None
+    assert (auth.jwks_url, auth.issuer, auth.audience) == (
+        url,
+        "https://login.example",
+        "workbench",
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://login.example/keys", "http://127.0.0.1.example/", "https://user@x/", "file:///k"],
+)
+def test_keys_of_an_identity_provider_come_over_an_address_that_nobody_can_forge(
+    tmp_path: Path, url: str
+) -> None:
+    (tmp_path / "workbench.yaml").write_text(AUTH.format(url=url))
+    assert "jwks_url" in refusal(tmp_path, {})
+
+
+@pytest.mark.parametrize("missing", ["jwks_url", "issuer", "audience"])
+def test_an_identity_provider_is_declared_whole(tmp_path: Path, missing: str) -> None:
+    lines = AUTH.format(url="https://login.example/keys").splitlines(keepends=True)
+    kept = "".join(line for line in lines if missing not in line)
+    (tmp_path / "workbench.yaml").write_text(kept)
+    assert f"auth.{missing}" in refusal(tmp_path, {})

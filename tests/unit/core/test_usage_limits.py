@@ -51,6 +51,12 @@ def test_requests_a_minute_are_refused_until_the_minute_ends() -> None:
     assert (refused.requests.limit, refused.requests.remaining) == (2, 0)
 
 
+def test_a_refusal_names_whose_limit_is_reached() -> None:
+    limits = {KEY: Limits(requests_per_minute=9), ALIAS: Limits(requests_per_minute=0)}
+    refused = decide(claim(KEY, ALIAS), limits, windows(limits), NOW)
+    assert (refused.admitted, refused.refused_by) == (False, ALIAS)
+
+
 def test_tokens_that_are_only_reserved_are_worth_waiting_a_moment_for() -> None:
     limits = {KEY: Limits(tokens_per_minute=15)}
     counted = windows(limits)

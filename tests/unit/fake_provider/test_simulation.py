@@ -131,7 +131,7 @@ def test_share_done_counts_whole_pieces_of_work() -> None:
     assert simulation.share_done_s(1) == simulation.last_s == pytest.approx(10.0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 120), st.integers(1, 30))
 def test_no_run_is_shorter_than_its_work_and_its_longest_wait(
     seed: int, count: int, slots: int
@@ -147,7 +147,7 @@ def test_no_run_is_shorter_than_its_work_and_its_longest_wait(
         assert ending.at_s >= 0.1 * ending.attempts + waits - 1e-9
 
 
-@settings(max_examples=25, deadline=None)
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 60))
 def test_equal_work_shares_its_attempts_as_at_the_server(seed: int, copies: int) -> None:
     script = FaultScript(seed=seed, rates={"500": 0.3})

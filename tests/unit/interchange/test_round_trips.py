@@ -137,7 +137,7 @@ def there_and_back(prompt: Exportable, name: str) -> tuple[LossReport, PromptCon
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=50, deadline=None)
+@settings(deadline=None)
 @given(prompt=prompts())
 def test_without_a_loss_the_content_is_the_same(name: str, prompt: Exportable) -> None:
     report, back = there_and_back(prompt, name)
@@ -147,7 +147,7 @@ def test_without_a_loss_the_content_is_the_same(name: str, prompt: Exportable) -
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=50, deadline=None)
+@settings(deadline=None)
 @given(prompt=prompts())
 def test_whatever_comes_back_otherwise_was_named(name: str, prompt: Exportable) -> None:
     report, back = there_and_back(prompt, name)

@@ -67,7 +67,7 @@ calls = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None)
 @given(calls, st.integers(1, 400), st.integers(1, 3))
 def test_a_budget_is_never_overrun_and_what_fits_in_the_end_is_paid(
     wanted: Sequence[tuple[int, float, int]], amount: int, processes: int

@@ -97,7 +97,7 @@ async def test_a_slot_given_in_the_moment_of_a_cancellation_is_not_lost() -> Non
     assert slots.in_flight == 0
 
 
-@settings(max_examples=150, deadline=None)
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -259,7 +259,7 @@ def quota(clock: ManualClock, pause: Callable[[float], Awaitable[None]], **limit
     return Quota("lab", AccountLimits(**limits), InMemoryLimitStore(clock), pause)  # type: ignore[arg-type] # only the float fields are given
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(st.integers(6, 600), st.integers(1, 200))
 def test_requests_a_minute_are_never_exceeded_by_more_than_a_tenth(rpm: int, count: int) -> None:
     async def play() -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -82,6 +83,44 @@ async def test_a_span_carries_the_names_of_the_conventions_and_ours() -> None:
     assert response.trace_id == format(span.context.trace_id, "032x")
 
 
+async def test_parameters_are_told_in_numbers_and_texts_among_them_are_not() -> None:
+    heard = Listener()
+    asked = request(
+        SECRET_PROMPT,
+        temperature=0.2,
+        max_completion_tokens=64,
+        seed=7,
+        stop=["nobody may log"],
+        user="nobody may log",
+        top_p="nobody may log",
+    )
+
+    await heard.client.generate(asked)
+
+    (span,) = heard.spans
+    told = {name: value for name, value in (span.attributes or {}).items() if ".request." in name}
+    assert told == {
+        "gen_ai.request.model": "model-1",
+        "gen_ai.request.stream": False,
+        "gen_ai.request.temperature": 0.2,
+        "gen_ai.request.max_tokens": 64,
+        "gen_ai.request.seed": 7,
+    }
+    assert "nobody may log" not in heard.everything
+
+
+async def test_a_call_names_its_prompt_and_conversation() -> None:
+    heard = Listener()
+    asked = replace(request(), prompt="support-bot@3", conversation_id="c-1")
+
+    await heard.client.generate(asked)
+
+    (span,) = heard.spans
+    attributes = span.attributes or {}
+    assert attributes["gen_ai.prompt.name"] == "support-bot@3"
+    assert attributes["gen_ai.conversation.id"] == "c-1"
+
+
 async def test_each_attempt_has_its_span_and_line_and_retries_are_counted() -> None:
     heard = Listener(ServerError("no", http_status=500), "fine")
 
@@ -117,7 +156,9 @@ async def test_a_stream_is_observed_as_one_call() -> None:
         pass
 
     (span,) = heard.spans
-    assert (span.attributes or {})["gen_ai.request.stream"] is True
+    attributes = dict(span.attributes or {})
+    assert attributes["gen_ai.request.stream"] is True
+    assert 0 <= attributes["gen_ai.response.time_to_first_chunk"] <= attributes["latency_ms"]
     assert len(heard.lines) == 1
 
 

@@ -6,7 +6,7 @@ import json
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.hashing import JSON
@@ -196,7 +196,6 @@ JSON_VALUES = st.recursive(
 FIELDS = ("id", "model", "choices", "usage", "error", "message", "content", "tool_calls", "delta")
 
 
-@settings(max_examples=500)
 @given(
     st.recursive(
         JSON_VALUES,

@@ -74,6 +74,8 @@ strategies = {
     "LLMRequest.response_format": st.dictionaries(words, values, min_size=1, max_size=2),
     "LLMRequest.repetition": st.integers(0, 50),
     "LLMRequest.request_id": words,
+    "LLMRequest.prompt": words,
+    "LLMRequest.conversation_id": words,
     "ModelTarget.provider": words,
     "ModelTarget.endpoint": words,
     "ModelTarget.provider_model": words,

@@ -77,7 +77,7 @@ FORMATS = st.sampled_from((None, {"type": "text"}, {"type": "json_object"}, SCHE
 
 
 @given(MESSAGES, FORMATS, st.sampled_from(("small", "large", "else")), st.floats(0, 2))
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 def test_any_request_is_answered_and_equal_requests_get_equal_answers(
     messages: list[dict[str, JSON]],
     response_format: dict[str, JSON] | None,

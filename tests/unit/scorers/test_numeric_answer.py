@@ -232,11 +232,11 @@ def test_numbers_are_shown_without_trailing_zeros(number: str, shown: str) -> No
 )
 def test_reading_takes_time_in_proportion_to_the_text_whatever_it_holds(piece: str) -> None:
     # The digit at the end spoils a thousands separator before it.
-    output = "1" + piece * (1_000_000 // len(piece)) + "1"
+    output = "1" + piece * (400_000 // len(piece)) + "1"
     started = time.perf_counter()
 
     result = judge("numeric_answer:tolerance=0.5", output, 18)
 
     # A quadratic reading would take minutes.
-    assert time.perf_counter() - started < 5.0
+    assert time.perf_counter() - started < 2.0
     assert result.value == 0.0

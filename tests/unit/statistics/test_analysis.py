@@ -99,7 +99,7 @@ def test_few_clusters_give_no_verdict_however_many_examples() -> None:
     assert "in 9 clusters" in analysis.sentence
 
 
-@settings(max_examples=50, deadline=None)
+@settings(deadline=None)
 @given(pass_or_fail, st.randoms())
 def test_order_of_the_cells_makes_no_difference(
     pairs: list[tuple[int, int]], random: "np.random.Generator"
@@ -127,7 +127,7 @@ def test_order_of_repetitions_leaves_no_trace_in_any_digit() -> None:
     assert analyse_pair(turned[0], turned[1]) == analysis
 
 
-@settings(max_examples=50, deadline=None)
+@settings(deadline=None)
 @given(pass_or_fail)
 def test_swapping_the_runs_mirrors_the_difference(pairs: list[tuple[int, int]]) -> None:
     baseline, candidate = paired_runs(*np.array(pairs, dtype=float).T)
@@ -138,7 +138,7 @@ def test_swapping_the_runs_mirrors_the_difference(pairs: list[tuple[int, int]]) 
     assert one.p_value == other.p_value
 
 
-@settings(max_examples=50, deadline=None)
+@settings(deadline=None)
 @given(pass_or_fail)
 def test_lower_is_better_turns_the_verdict_and_not_the_means(
     pairs: list[tuple[int, int]],
@@ -152,7 +152,7 @@ def test_lower_is_better_turns_the_verdict_and_not_the_means(
     assert lower.candidate_only == higher.baseline_only
 
 
-@settings(max_examples=40, deadline=None)
+@settings(deadline=None)
 @given(pass_or_fail, st.integers(2, 5))
 def test_repeating_the_same_answers_does_not_shrink_the_interval(
     pairs: list[tuple[int, int]], times: int

@@ -31,7 +31,7 @@ def test_two_variants_have_the_log_odds_of_their_wins() -> None:
     assert fit.standard_error[1] == pytest.approx((1 / 10 + 1 / 30) ** 0.5)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(deadline=None)
 @given(
     st.lists(st.integers(1, 50), min_size=12, max_size=12),
     st.integers(0, 3),
@@ -45,7 +45,7 @@ def test_reference_shifts_the_strengths_and_nothing_else(counts: list[int], refe
     assert other.log_strength.tolist() == pytest.approx(shifted.tolist(), abs=1e-7)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 50), min_size=12, max_size=12))
 def test_expected_wins_equal_observed_wins(counts: list[int]) -> None:
     wins = np.zeros((4, 4))

@@ -17,7 +17,7 @@ def labelled(seed: int, n: int = 60, rest: int = 300) -> tuple[np.ndarray, ...]:
     return truth[:n].astype(float), judged[:n], judged[n:]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(deadline=None)
 @given(seeds)
 def test_weight_zero_is_the_human_mean_alone(seed: int) -> None:
     human, judged, rest = labelled(seed)
@@ -26,7 +26,7 @@ def test_weight_zero_is_the_human_mean_alone(seed: int) -> None:
     assert ignored.interval.low == pytest.approx(alone.interval.low)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(deadline=None)
 @given(seeds)
 def test_tuned_weight_is_no_wider_than_either_extreme(seed: int) -> None:
     human, judged, rest = labelled(seed, n=200, rest=1_000)
@@ -35,7 +35,7 @@ def test_tuned_weight_is_no_wider_than_either_extreme(seed: int) -> None:
     assert tuned <= 1.02 * ppi_mean(human, judged, rest, weight=1.0).standard_error
 
 
-@settings(max_examples=40, deadline=None)
+@settings(deadline=None)
 @given(seeds, st.floats(-0.5, 0.5))
 def test_a_judge_that_is_off_by_a_constant_changes_nothing(seed: int, shift: float) -> None:
     human, judged, rest = labelled(seed)

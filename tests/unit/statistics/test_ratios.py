@@ -20,7 +20,7 @@ def amounts(seed: int, n: int, factor: float = 1.2) -> tuple[np.ndarray, np.ndar
     return size * rng.gamma(5.0, 0.2, n), factor * size * rng.gamma(5.0, 0.2, n)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(5, 80))
 def test_equal_amounts_have_ratio_one_and_the_unit_does_not_matter(seed: int, n: int) -> None:
     baseline, candidate = amounts(seed, n)
@@ -97,7 +97,7 @@ def test_quantile_is_an_observed_amount() -> None:
     assert (result.interval.low, result.interval.high) == (3.0, 3.0)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from((0.1, 0.5, 0.9, 0.95)))
 def test_quantile_difference_matches_drawing_pairs_with_replacement(
     seed: int, quantile: float

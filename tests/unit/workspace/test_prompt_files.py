@@ -432,7 +432,7 @@ def test_a_layout_that_cannot_be_kept_is_written_anew() -> None:
     assert number_prompt_text(text, numbered) == write_prompt(numbered)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None)
 @given(_files(), st.integers(1, 10**6), _TEXTS)
 def test_a_numbered_text_says_what_was_asked(file: PromptFile, number: int, message: str) -> None:
     numbered = replace(file, path=Path(f"v{number}.yaml"), number=number, message=message)

@@ -1,0 +1,218 @@
+"""Generations over HTTP: facts to those who may see their names, customers' texts to few."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from app.bootstrap import Services
+from app.core.permissions import Role, local_actor
+from app.core.settings import Settings, load_settings
+from app.database import Database
+from app.repositories.audit import AuditRepository
+from app.schemas.prompts import PromptContent
+from tests.api.conftest import KEY_SECRET, ClientOf
+from tests.api.measured import measure, stock
+from tests.fake_provider import FakeProvider
+
+SECRET = "my account is 4711"
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[FakeProvider]:
+    async with FakeProvider() as server:
+        yield server
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path, provider: FakeProvider) -> Settings:
+    """An alias serves no simulated model, so chats go to the fake provider."""
+    return load_settings(
+        tmp_path,
+        {
+            "WORKBENCH_DATABASE_URL": database_url,
+            "WORKBENCH_KEY_SECRET": KEY_SECRET,
+            "OPENAI_BASE_URL": provider.base_url,
+            "OPENAI_API_KEY": "sk-test",
+        },
+    )
+
+
+async def chat(services: Services, client: httpx2.AsyncClient, alias: str) -> None:
+    """Serve an alias that is not there yet, and have one chat through it."""
+    actor, name = local_actor(), alias.partition("@")[0]
+    content = PromptContent.model_validate(
+        {"messages": [{"role": "system", "content": "Help."}, {"placeholder": "history"}]}
+    )
+    prompt = await services.prompts.register(actor, name, content, number=1)
+    model, _ = await services.models.resolve(actor, "openai/fake-model", add_missing=True)
+    variant = await services.variants.ensure(actor, prompt.version, model, {})
+    await services.aliases.move(actor, alias, variant.id, reason="a test")
+    reply = await client.post(
+        "/v1/chat/completions",
+        json={
+            "model": alias,
+            "messages": [{"role": "user", "content": SECRET}],
+            "user": "customer-7",
+            "metadata": {"ticket": "T-1"},
+        },
+    )
+    assert reply.status_code == 200, reply.text
+
+
+async def chats(client: httpx2.AsyncClient, **parameters: Any) -> list[Any]:
+    reply = await client.get("/api/generations", params=parameters)
+    assert reply.status_code == 200, reply.text
+    items: list[Any] = reply.json()["items"]
+    return items
+
+
+async def openings(database: Database) -> list[tuple[str, str]]:
+    """Who opened what, from the audit chain."""
+    async with database.read_session() as session:
+        bodies = await AuditRepository(session).bodies()
+    return [
+        (body.split('"actor":"')[1].split('"')[0], body.split('"object_id":"')[1].split('"')[0])
+        for _, body, _, _ in bodies
+        if "production_content.opened" in body
+    ]
+
+
+async def test_the_generations_of_a_run_come_in_pages_and_by_status_and_key(
+    client: httpx2.AsyncClient, services: Services
+) -> None:
+    await stock(services)
+    run = (await measure(services, client))["runs"][0]["run"]["id"]
+    found: list[Any] = []
+    cursor = None
+    while True:
+        parameters = {"run_id": run, "limit": 4} | ({"cursor": cursor} if cursor else {})
+        page = (await client.get("/api/generations", params=parameters)).json()
+        found += page["items"]
+        if (cursor := page["next_cursor"]) is None:
+            break
+
+    assert page["total_estimate"] == 10
+    assert {item["key"] for item in found} == {f"sum-{i}" for i in range(10)}
+    assert {item["prompt"] for item in found} == {"ask@1"}
+    assert [item["key"] for item in await chats(client, run_id=run, key="sum-3")] == ["sum-3"]
+    assert await chats(client, run_id=run, status="failed") == []
+    assert len(await chats(client, run_id=run, model="simulated/small@1")) == 10
+    assert await chats(client, run_id=run, prompt="ask@2") == []
+
+
+async def test_one_generation_is_told_with_everything_it_rests_on(
+    client: httpx2.AsyncClient, services: Services
+) -> None:
+    await stock(services)
+    run = (await measure(services, client))["runs"][0]["run"]
+    [facts] = await chats(client, run_id=run["id"], key="sum-3")
+
+    detail = (await client.get(f"/api/generations/{facts['id']}")).json()
+
+    assert (detail["run"], detail["dataset"], detail["chat"]) == (run["name"], "sums", None)
+    assert detail["generation"]["input"] == {"question": "What is 3 + 1?"}
+    assert detail["generation"]["output"]["role"] == "assistant"
+    assert len(detail["attempts"]) == 1
+    assert [score["scorer"] for score in detail["scores"]] == ["numeric_answer"]
+    assert detail["content_withheld"] is False
+
+
+async def test_production_is_found_by_alias_time_prompt_model_and_status(
+    client: httpx2.AsyncClient, services: Services
+) -> None:
+    before = datetime.now(UTC)
+    await chat(services, client, "pay/bot@production")
+    await chat(services, client, "other/bot@production")
+    hour = timedelta(hours=1)
+
+    assert [item["alias"] for item in await chats(client)] == [
+        "other/bot@production",
+        "pay/bot@production",
+    ]
+    [found] = await chats(client, alias="pay/bot@production")
+    assert (found["ending"], found["role"], found["prompt"]) == (
+        "completed",
+        "primary",
+        "pay/bot@1",
+    )
+    assert len(await chats(client, since=before.isoformat())) == 2
+    assert await chats(client, since=(before + hour).isoformat()) == []
+    assert len(await chats(client, until=(before + hour).isoformat())) == 2
+    assert await chats(client, until=before.isoformat()) == []
+    assert len(await chats(client, prompt="pay/bot@1", model="openai/fake-model")) == 1
+    assert await chats(client, status="failed") == []
+
+
+@pytest.mark.parametrize(
+    ("parameters", "path"),
+    [
+        ({"key": "sum-1"}, "key"),
+        ({"run_id": "00000000-0000-7000-8000-000000000000", "alias": "a@b"}, "alias"),
+        ({"since": "2026-01-01T00:00:00"}, "query.since"),
+        ({"model": "nobody/x"}, "model"),
+    ],
+)
+async def test_a_filter_that_would_be_left_unread_is_refused(
+    client: httpx2.AsyncClient, parameters: dict[str, str], path: str
+) -> None:
+    reply = await client.get("/api/generations", params=parameters)
+    assert (reply.status_code, reply.json()["path"]) == (422, path)
+
+
+async def test_a_customers_texts_are_withheld_from_all_but_those_who_may_read_them(
+    client: httpx2.AsyncClient, client_of: ClientOf, services: Services
+) -> None:
+    await chat(services, client, "pay/bot@production")
+    operator = await client_of(Role.OPERATOR)
+    [facts] = await chats(operator)
+    path = f"/api/generations/{facts['id']}"
+
+    withheld = await operator.get(path)
+
+    told = withheld.json()
+    assert told["content_withheld"] is True
+    assert (told["generation"]["request"], told["generation"]["output"]) == (None, None)
+    assert (told["chat"]["subject"], told["chat"]["tags"]) == (None, None)
+    assert told["chat"]["alias"] == "pay/bot@production"
+    assert SECRET not in withheld.text
+    assert "customer-7" not in withheld.text
+    assert await openings(services.database) == []
+
+
+async def test_every_opening_of_a_customers_texts_is_on_record(
+    client: httpx2.AsyncClient, client_of: ClientOf, services: Services
+) -> None:
+    await chat(services, client, "pay/bot@production")
+    auditor = await client_of(Role.AUDITOR, prefix="pay/", name="oda")
+    [facts] = await chats(auditor)
+
+    opened = [(await auditor.get(f"/api/generations/{facts['id']}")).json() for _ in range(2)]
+
+    assert opened[0]["generation"]["request"]["messages"][-1]["content"] == SECRET
+    assert (opened[0]["chat"]["subject"], opened[0]["chat"]["tags"]) == (
+        "customer-7",
+        {"ticket": "T-1"},
+    )
+    assert await openings(services.database) == [("user:oda", facts["id"])] * 2
+
+
+async def test_production_below_other_names_is_not_there(
+    client: httpx2.AsyncClient, client_of: ClientOf, services: Services
+) -> None:
+    await chat(services, client, "pay/bot@production")
+    [facts] = await chats(client)
+    path = f"/api/generations/{facts['id']}"
+    outside = await client_of(Role.AUDITOR, prefix="other/")
+    viewer = await client_of(Role.VIEWER)
+
+    assert await chats(outside) == []
+    assert (await outside.get(path)).status_code == 404
+    assert (await viewer.get("/api/generations")).status_code == 403
+    assert (await viewer.get(path)).status_code == 404
+    assert await openings(services.database) == []
