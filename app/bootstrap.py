@@ -57,7 +57,7 @@ from app.telemetry_export import exporting_provider
 if TYPE_CHECKING:  # the logging library costs every command a tenth of its start
     from app.core.logging import Logger
 
-__all__ = ["Services", "open_services", "redactor"]
+__all__ = ["Services", "import_providers", "open_services", "redactor"]
 
 
 @dataclass(frozen=True)
@@ -330,6 +330,15 @@ def _factory(name: str, endpoint: EndpointSettings, clock: Clock) -> ProviderFac
             f"known are {', '.join(sorted(factories))}.",
             path=f"endpoints.{name}.provider",
         ) from None
+
+
+def import_providers(settings: Settings) -> None:
+    """Import the SDKs of endpoints that have a key: a second of work that would hold up whoever
+    chats first, and everybody beside them."""
+    if any(it.provider == "openai" and it.api_key for it in settings.endpoints.values()):
+        import app.llm.openai_provider
+    if any(it.provider == "ollama" and it.api_key for it in settings.endpoints.values()):
+        import app.llm.ollama_provider  # noqa: F401 - likewise
 
 
 def redactor(settings: Settings) -> Redactor:

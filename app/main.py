@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, Protocol
@@ -39,7 +40,7 @@ from app.api.errors import add_error_handlers
 from app.api.openai import routes as openai
 from app.api.openai.errors import write_error
 from app.api.openapi import complete_openapi
-from app.bootstrap import open_services, redactor
+from app.bootstrap import import_providers, open_services, redactor
 from app.core.errors import ConfigurationError
 from app.core.logging import Logger, create_logger
 from app.core.metrics import Metrics
@@ -109,6 +110,7 @@ def create_app(
             await _check_schema(services.database)
             required_secret(settings.key_secret)
             await register_builtin_prompts(services.prompts)
+            await asyncio.to_thread(import_providers, settings)
             app.state.services = services
             app.state.tracer = services.tracer
             _watch(metrics, services.database)

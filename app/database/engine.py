@@ -19,15 +19,18 @@ from opentelemetry.trace import Tracer
 from sqlalchemy import event, inspect, text
 from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
     async_sessionmaker,
     create_async_engine,
 )
+from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 
 from app.core.errors import ConfigurationError, Unavailable
 from app.database.joining import Transaction, joined_session
+from app.database.sqlite_connection import open_connection
 from app.database.tracing import trace_statements
 
 __all__ = ["AsyncSession", "Database", "DatabaseError", "IntegrityError"]
@@ -36,7 +39,7 @@ DatabaseError = DBAPIError
 
 _SQLITE_READERS = 3
 _BUSY_TIMEOUT_MS = 20_000
-_POOL_SIZE, _POOL_OVERFLOW = 10, 20
+_POOL_SIZE, _POOL_OVERFLOW, _POOL_TIMEOUT_S = 10, 20, 5
 
 _SQLITE_DAMAGED = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB"})
 _NOT_ADMITTED = frozenset({"28000", "28P01"})  # SQLSTATE: no such user, wrong password
@@ -194,13 +197,32 @@ def _connection_refusal(error: Exception, url: URL) -> ConfigurationError | Unav
     return None
 
 
+class _Pool(AsyncAdaptedQueuePool):
+    """A pool that says so if none of its connections comes free in time."""
+
+    def connect(self) -> PoolProxiedConnection:
+        try:
+            return super().connect()
+        except PoolTimeout:
+            raise Unavailable("All connections to the database are in use; try again.") from None
+
+
 def _serialise(value: object) -> str:
     return orjson.dumps(value).decode()
 
 
 def _sqlite_engine(url: str, *, pool_size: int, write: bool) -> AsyncEngine:
+    path = _parsed(url).database
+
+    async def connect() -> Any:
+        return await open_connection(path or "")
+
     engine = create_async_engine(
         url,
+        **({"async_creator": connect} if path else {}),
+        # Every session ends its own transaction; a rollback at each return would be for nothing.
+        pool_reset_on_return=None,
+        poolclass=_Pool,
         pool_size=pool_size,
         max_overflow=0,
         hide_parameters=True,  # an error's text must not carry what people wrote
@@ -241,6 +263,8 @@ def _postgresql_engine(url: str) -> AsyncEngine:
     try:
         engine = create_async_engine(
             url,
+            poolclass=_Pool,
+            pool_timeout=_POOL_TIMEOUT_S,
             pool_size=_POOL_SIZE,
             max_overflow=_POOL_OVERFLOW,
             pool_pre_ping=True,

@@ -532,9 +532,7 @@ class _Call:
         self._work.account.ended(error, started_at=self._begun_at, now=now)
         context = self._span.get_span_context() if self._span is not None else None
         trace_id = format(context.trace_id, "032x") if context else current_trace_id()
-        self._observer.end(
-            self._span, self._work.request, record, reply, trace_id, self._first_ms
-        )
+        self._observer.end(self._span, self._work.request, record, reply, trace_id, self._first_ms)
         if self._work.on_attempt is not None:
             self._work.on_attempt(record)
         return trace_id
