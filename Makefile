@@ -35,8 +35,8 @@ demo: setup ## compare sample prompts on two simulated models, in the folder .de
 serve: setup ## serve the API of the demo workspace on loopback
 	@$(BIN)/workbench demo --folder .demo --prepare-only && cd .demo && ../$(BIN)/workbench serve
 
-test: setup ## run the tests on SQLite and PostgreSQL
-	@$(BIN)/python -m pytest -q -n 2 -m "not nightly and not benchmark"
+test: setup ## run the tests on SQLite and PostgreSQL (those of the architecture: make check)
+	@$(BIN)/python -m pytest -q -n 2 -m "not nightly and not benchmark" --ignore=tests/architecture
 
 check: setup ## lint, types, import contracts, architecture
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -48,7 +48,7 @@ format: setup ## format the code
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 nightly: setup $(REFERENCES) ## the tests that are too slow for every change
-	@$(BIN)/python -m pytest -q -m nightly --timeout 3600
+	@$(BIN)/python -m pytest -q -m "nightly or hypothesis" --hypothesis-profile=nightly --timeout 3600
 
 $(VENV)/references/%/.installed: pyproject.toml
 	@$(PYTHON) -m venv $(@D)

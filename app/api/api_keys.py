@@ -55,7 +55,10 @@ async def get_key(name: Name, actor: CurrentActor, services: ServicesDependency)
 
 @router.post("/{name}/revoke", responses=WRITES)
 async def revoke_key(name: Name, actor: CurrentActor, services: ServicesDependency) -> ApiKeyView:
-    """Let a key work no longer, within 5 s."""
+    """Let a key work no longer, within 5 s.
+
+    A key that replaced it, or that it replaced, works on and is revoked by its own name.
+    """
     return await services.api_keys.revoke(actor, name)
 
 

@@ -10,6 +10,9 @@ do it to this object is asked by the service, by the object's name. The decision
 matched route and never on the text of the address, which a proxy, an encoding or a `Host` header
 can make look like another one. Credentials are read from `Authorization: Bearer` and from nowhere
 else: a cookie would be sent by a foreign page too, an address ends up in logs.
+
+A body is read for those only who have signed in (`SignInFirst`): whoever has not could otherwise
+have large ones held and parsed.
 """
 
 from __future__ import annotations
@@ -22,9 +25,12 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import RouteContext, iter_route_contexts
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.dependencies import ServicesDependency
+from app.api.bodies import announces_body, replayed
+from app.bootstrap import Services
 from app.core.errors import ConfigurationError
 from app.core.logging import Logger
 from app.core.permissions import Actor, Permission, require
@@ -35,26 +41,31 @@ __all__ = [
     "SIGNED_IN",
     "CurrentActor",
     "Needs",
+    "SignInFirst",
     "check_routes",
     "declared_permissions",
     "needs",
+    "sign_in",
 ]
 
 SIGNED_IN: Final = "signed in"
 """What `declared_permissions` says of a route that every actor may call."""
+
+_REFUSED: Final = "sign_in_refused"  # why, in a request's state
 
 _BEARER: Final = HTTPBearer(
     auto_error=False, description="An API key (`wb_...`), or a JWT of the identity provider."
 )
 
 
-async def _current_actor(
-    request: Request,
-    services: ServicesDependency,
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
-) -> Actor:
-    """Return who sent the request; 401 without a credential that holds, 503 without database."""
+async def sign_in(request: Request) -> Actor:
+    """Return who sends the request, as of now: what they may do can change while it is answered.
+
+    Raises the 401 or 429 of a request without a credential that holds.
+    """
+    services: Services = request.app.state.services
     client = request.client.host if request.client is not None else "unknown"
+    bearer = await _BEARER(request)
     credential = bearer.credentials if bearer is not None else None
     try:
         return await services.sign_in.actor(credential, client=client)
@@ -63,6 +74,38 @@ async def _current_actor(
         tell = logger.info if credential is None else logger.warning
         tell("sign_in_refused", reason=refusal.reason, client=client)
         raise _answer(refusal) from None
+
+
+async def _current_actor(
+    request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
+) -> Actor:
+    """Return who sent the request; 401 without a credential that holds, 503 without database."""
+    refused: Exception | None = getattr(request.state, _REFUSED, None)
+    if refused is not None:
+        raise refused
+    return await sign_in(request)
+
+
+class SignInFirst:
+    """ASGI middleware that asks who sends a body before anybody reads it.
+
+    Of whoever is not known the body stays unread: their route sees an empty one, and says why as
+    it would without a body. Whoever is known is asked again behind the body, out of memory, as it
+    may take long to arrive.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and announces_body(Headers(scope=scope)):
+            request = Request(scope)
+            try:
+                await sign_in(request)
+            except Exception as error:  # the route raises it, if it asks who sent the request
+                setattr(request.state, _REFUSED, error)
+                receive = replayed(b"", receive)
+        await self._app(scope, receive, send)
 
 
 def _answer(refusal: Unauthenticated) -> HTTPException:

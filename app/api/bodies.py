@@ -10,11 +10,12 @@ loop for long.
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Final
+from typing import Any, Final
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -22,11 +23,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.errors import Failure, fail
 
-__all__ = ["MAX_DEPTH", "Bodies", "BodyRules", "JSONDepth"]
+__all__ = [
+    "MAX_DEPTH",
+    "Bodies",
+    "BodyRules",
+    "JSONDepth",
+    "PatientRequest",
+    "announces_body",
+    "replayed",
+]
 
 MAX_DEPTH: Final = 100
 """Levels of arrays and objects in one body; what people write has fewer than twenty."""
 
+_PARSED_AT_ONCE: Final = 256 * 1024
 _ESCAPED_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*+\\u0000")
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _STEP: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
@@ -78,7 +88,7 @@ class Bodies:
         self._rules = rules
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not _announces_body(headers := Headers(scope=scope)):
+        if scope["type"] != "http" or not announces_body(headers := Headers(scope=scope)):
             await self._app(scope, receive, send)
             return
         limit = self._rules.max_bytes_of(scope["method"], scope["path"])
@@ -86,7 +96,7 @@ class Bodies:
         if isinstance(read, Failure):
             await fail(Request(scope), read)(scope, receive, send)
         elif read is not None:
-            await self._app(scope, _replay(read, receive), send)
+            await self._app(scope, replayed(read, receive), send)
 
     async def _read(self, receive: Receive, limit: int) -> bytes | Failure | None:
         """Return the body, why it is refused, or None if the client is gone."""
@@ -113,6 +123,21 @@ class Bodies:
             return _TOO_SLOW
 
 
+class PatientRequest(Request):
+    """A request whose body, if it is large, is parsed while the event loop goes on."""
+
+    async def json(self) -> Any:
+        body = await self.body()
+        if len(body) <= _PARSED_AT_ONCE:
+            return await super().json()
+        return await asyncio.to_thread(json.loads, body, object_hook=_let_others_run)
+
+
+def _let_others_run(value: dict[str, Any]) -> dict[str, Any]:
+    """Return an object as it is: without a function to call, the parser never yields its thread."""
+    return value
+
+
 _TOO_DEEP: Final = Failure(
     422, "invalid", f"The body nests deeper than {MAX_DEPTH} levels.", "body", _CLOSE
 )
@@ -135,7 +160,7 @@ def _too_large(limit: int) -> Failure:
     return Failure(413, "too_large", f"The body has more than {limit} bytes.", headers=_CLOSE)
 
 
-def _announces_body(headers: Headers) -> bool:
+def announces_body(headers: Headers) -> bool:
     """Whether a body follows: HTTP/1.1 knows no other ways of saying so."""
     return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
 
@@ -152,7 +177,7 @@ def _refusal(headers: Headers, limit: int) -> Failure | None:
     return None
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
+def replayed(body: bytes, receive: Receive) -> Receive:
     """Return a `receive` that gives the body first; after it, what the server says."""
     given = False
 

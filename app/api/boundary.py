@@ -1,7 +1,7 @@
 """What stands between a socket and the routes, from outside in.
 
-Request ids, addresses, other origins, bodies. All are plain ASGI, so streams
-pass through them untouched.
+Request ids, addresses, other origins, who sends a body, bodies. All are plain ASGI, so streams pass
+through them untouched.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.api.authorisation import SignInFirst
 from app.api.bodies import Bodies, BodyRules
 from app.api.errors import NOT_FOUND_DETAIL, Failure, fail
 from app.api.observation import Observed
@@ -95,6 +96,7 @@ def add_boundary(app: FastAPI, settings: Settings, logger: Logger, metrics: Metr
             larger={("POST", IMPORT_PATH): settings.max_import_bytes},
         ),
     )
+    app.add_middleware(SignInFirst)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

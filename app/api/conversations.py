@@ -138,6 +138,7 @@ async def say(
     conversation_id: UUID,
     new: NewMessage,
     request: Request,
+    response: Response,
     actor: CurrentActor,
     services: ServicesDependency,
     idempotency_key: IdempotencyKey = None,
@@ -158,12 +159,21 @@ async def say(
     if new.stream:
         return EventStream(
             _events(answering),
-            headers=lambda: {"x-workbench-generation": str(answering.generation_id)},
+            headers=lambda: _headers(answering),
             faults=StreamFaults(lambda error: _fault(error, request), EXPECTED_IN_STREAMS),
             leave=answering.leave,
         )
+    response.headers.update(answering.limits)
     stored = await unless_gone(request.receive, answering.message(), answering.leave)
     return Response(status_code=499) if stored is None else stored  # 499: nobody reads it
+
+
+def _headers(answering: Answering) -> dict[str, str]:
+    """Return what tells the limits, and what names the record of an answer: a fixed text has
+    none."""
+    if answering.generation_id is None:
+        return {**answering.limits}
+    return {**answering.limits, "x-workbench-generation": str(answering.generation_id)}
 
 
 async def _events(answering: Answering) -> AsyncIterator[bytes]:

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime
+from pydantic import AfterValidator, AwareDatetime
 
 from app.api.authorisation import CurrentActor, needs
 from app.api.dependencies import ServicesDependency
@@ -20,13 +20,15 @@ from app.schemas.generations import (
     GenerationFilter,
     GenerationStatus,
 )
-from app.schemas.models import parse_model_reference
+from app.schemas.models import parse_model_reference, within_years
 from app.schemas.names import parse_reference
 from app.schemas.pages import DEFAULT_PAGE_SIZE, Page
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/api/generations", tags=["generations"])
+
+_Time = Annotated[AwareDatetime, AfterValidator(within_years)]
 
 # Facts of runs and of production take different permissions: the service asks for the one.
 _SIGNED_IN: Final = [Depends(needs(None))]
@@ -44,8 +46,8 @@ def _filter(
     status: Annotated[
         list[GenerationStatus] | None, Query(max_length=10, description="that ended so")
     ] = None,
-    since: Annotated[AwareDatetime | None, Query(description="that began then or later")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="that began before")] = None,
+    since: Annotated[_Time | None, Query(description="that began then or later")] = None,
+    until: Annotated[_Time | None, Query(description="that began before")] = None,
     prompt: Annotated[
         str | None,
         Query(max_length=300, description="of this prompt, as in `triage` or `triage@3`"),

@@ -18,6 +18,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
 from app.api.authorisation import CurrentActor
+from app.api.bodies import PatientRequest
 from app.api.dependencies import ServicesDependency
 from app.core.hashing import content_hash
 from app.services.idempotency import Effect, Reply
@@ -63,12 +64,16 @@ async def once(
 
 
 class OnceRoute(APIRoute):
-    """A route that ends the effect which `once` began: kept with its response, else undone."""
+    """A route that ends the effect which `once` began: kept with its response, else undone.
+
+    What is created may be large: see `PatientRequest`.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
         async def handle_once(request: Request) -> Response:
+            request = PatientRequest(request.scope, request.receive)
             try:
                 response = await handle(request)
                 if (effect := _effect(request)) is not None and response.status_code < 400:

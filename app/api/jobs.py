@@ -10,14 +10,16 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from starlette.exceptions import HTTPException
 
-from app.api.authorisation import CurrentActor, needs
+from app.api.authorisation import CurrentActor, needs, sign_in
 from app.api.chat_errors import EXPECTED_IN_STREAMS, stream_failure
 from app.api.dependencies import ServicesDependency
-from app.api.errors import problem_body
+from app.api.errors import Failure, problem_body
 from app.api.paging import Cursor, Limit
 from app.api.parameters import READS, WRITES
 from app.api.streaming import EventStream, StreamFaults
+from app.core.errors import Forbidden, NotFound
 from app.core.permissions import Permission
 from app.schemas.jobs import JobProgress, JobStatus, JobView
 from app.schemas.pages import DEFAULT_PAGE_SIZE, Page
@@ -27,6 +29,8 @@ __all__ = ["accepted", "router"]
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 
 _READ: Final = [Depends(needs(Permission.EXPERIMENT_READ))]
+_UNSEEN: Final = (HTTPException, Forbidden, NotFound)
+_LOST: Final = Failure(403, "forbidden", "You may not follow this job any longer.")
 _EVENTS: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "Server-sent events, the last one `end` or `error`.",
@@ -80,19 +84,20 @@ async def get_job(job_id: UUID, actor: CurrentActor, services: ServicesDependenc
     response_class=Response,
     responses={**READS, **_EVENTS},
 )
-async def follow_job(
-    job_id: UUID, actor: CurrentActor, services: ServicesDependency, request: Request
-) -> Response:
+async def follow_job(job_id: UUID, services: ServicesDependency, request: Request) -> Response:
     """Follow a job by server-sent events.
 
     A `progress` event carries what `GET /api/jobs/{job_id}` answers, whenever that has changed;
-    the last one is called `end`. Each is whole: after a broken connection just ask again.
+    the last one is called `end`. Each is whole: after a broken connection just ask again. Whoever
+    may see the job no longer gets an `error` within seconds.
     """
     request_id: str = request.state.request_id
     return EventStream(
-        _pieces(services.jobs.follow(actor, job_id)),
+        _pieces(services.jobs.follow(lambda: sign_in(request), job_id)),
         headers=dict,
-        faults=StreamFaults(lambda error: _fault(error, request_id), EXPECTED_IN_STREAMS),
+        faults=StreamFaults(
+            lambda error: _fault(error, request_id), (*EXPECTED_IN_STREAMS, HTTPException)
+        ),
         leave=lambda: None,
     )
 
@@ -114,7 +119,8 @@ async def _pieces(followed: AsyncIterator[JobProgress]) -> AsyncIterator[bytes]:
 
 
 def _fault(error: Exception, request_id: str) -> bytes:
-    return _event("error", problem_body(stream_failure(error), request_id))
+    failure = _LOST if isinstance(error, _UNSEEN) else stream_failure(error)
+    return _event("error", problem_body(failure, request_id))
 
 
 def _event(name: str, data: bytes) -> bytes:

@@ -17,6 +17,7 @@ from app.api.idempotency import OnceRoute, once
 from app.api.paging import Cursor, Limit
 from app.api.parameters import CREATES, READS, READS_LIST, WRITES, Search
 from app.core.permissions import Permission
+from app.schemas.datasets import Storable
 from app.schemas.pages import DEFAULT_PAGE_SIZE, Page
 from app.schemas.prompts import (
     NewPromptVersion,
@@ -131,7 +132,7 @@ async def diff_versions(
 async def render_version(
     name: Name,
     version: Version,
-    values: Annotated[dict[str, JsonValue], Body(examples=[_VALUES])],
+    values: Annotated[dict[str, JsonValue], Storable, Body(examples=[_VALUES])],
     actor: CurrentActor,
     services: ServicesDependency,
 ) -> list[RenderedMessage]:

@@ -233,6 +233,21 @@ class Actor:
         """Whether a key's own list of aliases, if it has one, names this one."""
         return self.aliases is None or alias in self.aliases
 
+    @property
+    def is_scoped(self) -> bool:
+        """Whether it signed in with a key that may do less than whom it belongs to."""
+        return self.credential is not None and self.credential.is_scoped
+
+    @property
+    def requester(self) -> str:
+        """Whose requests happen once by their idempotency keys.
+
+        A person's scoped key has its own: it may not be told what another key of theirs did.
+        """
+        if self.credential is None or not self.is_scoped or self.kind is not ActorKind.USER:
+            return str(self)
+        return f"{self} by {self.credential.key}"
+
     def __str__(self) -> str:
         return f"{self.kind}:{self.name}"
 

@@ -2,14 +2,15 @@
 
 A holder (key, user or alias) may have limits of requests and tokens a minute and of dollars a day
 and month. Windows are those of the calendar in UTC. What a call may use at worst is reserved in
-all its windows before it is sent and replaced by what it used when it has ended, in the windows of
-its beginning. So at any moment used + reserved <= limit for every limit that stops.
+all its windows before it is sent and replaced by what it used when it has ended, in the very
+windows in which it was reserved: neither the time nor a limit that is set meanwhile changes them.
+So at any moment used + reserved <= limit for every limit that stops.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, Literal, NamedTuple
@@ -104,10 +105,9 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What a call that was admitted at `admitted_at` has used of what was reserved for it."""
+    """What a call has used of what was reserved for it in `windows`."""
 
-    holders: tuple[Holder, ...]
-    admitted_at: datetime
+    windows: tuple[WindowKey, ...]
     reserved_tokens: int
     reserved_dollars: Decimal
     tokens: int
@@ -140,8 +140,8 @@ class Decision:
     warnings: tuple[str, ...] = ()
     requests: Remaining | None = None
     tokens: Remaining | None = None
-    limited: tuple[Holder, ...] = field(default=())
-    """The holders in whose windows the call is counted."""
+    reserved: tuple[WindowKey, ...] = ()
+    """The windows in which the call is counted, and its worst case reserved."""
 
 
 class _Refusal(NamedTuple):
@@ -204,7 +204,8 @@ def decide(
                     tokens=_remaining("tokens", claim.holders, limits, windows, now),
                 )
             warnings.append(refusal.reason)
-    for key in window_keys(claim.holders, limits, now):
+    reserved = tuple(window_keys(claim.holders, limits, now))
+    for key in reserved:
         window = windows[key]
         window.requests += 1
         window.reserved_tokens += claim.tokens
@@ -214,23 +215,20 @@ def decide(
         warnings=tuple(warnings),
         requests=_remaining("requests", claim.holders, limits, windows, now),
         tokens=_remaining("tokens", claim.holders, limits, windows, now),
-        limited=tuple(holder for holder in claim.holders if holder in limits),
+        reserved=reserved,
     )
 
 
 def settle(settlement: Settlement, windows: Mapping[WindowKey, Window]) -> None:
     """Replace what was reserved by what was used, in those of the call's windows that are there."""
-    for holder in settlement.holders:
-        for span in ("minute", "day", "month"):
-            key = WindowKey(*holder, span, window_start(span, settlement.admitted_at))
-            window = windows.get(key)
-            if window is None:
-                continue
-            # A limit that was set while the call was under way has nothing reserved for it.
-            window.reserved_tokens = max(0, window.reserved_tokens - settlement.reserved_tokens)
-            window.reserved = max(_ZERO, window.reserved - settlement.reserved_dollars)
-            window.tokens += settlement.tokens
-            window.spent += settlement.dollars
+    for key in settlement.windows:
+        window = windows.get(key)
+        if window is None:  # so old that it was purged
+            continue
+        window.reserved_tokens -= settlement.reserved_tokens
+        window.reserved -= settlement.reserved_dollars
+        window.tokens += settlement.tokens
+        window.spent += settlement.dollars
 
 
 def _refusals(

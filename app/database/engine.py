@@ -44,7 +44,8 @@ _POOL_SIZE, _POOL_OVERFLOW, _POOL_TIMEOUT_S = 10, 20, 5
 _SQLITE_DAMAGED = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB"})
 _NOT_ADMITTED = frozenset({"28000", "28P01"})  # SQLSTATE: no such user, wrong password
 _NO_SUCH_DATABASE = "3D000"
-_NOT_READY = "57P03"  # the server is starting or stopping
+_NOT_READY = frozenset({"57P01", "57P02", "57P03"})  # the server is starting or stopping
+_TOO_MANY = "53300"  # connections, of everybody together
 _CONNECTION_FAILED = "08"  # the class of these states
 
 
@@ -189,7 +190,9 @@ def _connection_refusal(error: Exception, url: URL) -> ConfigurationError | Unav
             "WORKBENCH_DATABASE_URL.",
             path="database_url",
         )
-    silent = state == _NOT_READY or state.startswith(_CONNECTION_FAILED)
+    if state == _TOO_MANY:
+        return Unavailable(f"The database at {where} has no connection left; try again.")
+    silent = state in _NOT_READY or state.startswith(_CONNECTION_FAILED)
     if silent or isinstance(error, OSError):
         return Unavailable(
             f"The database at {where} does not answer: start it or correct WORKBENCH_DATABASE_URL."

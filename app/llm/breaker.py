@@ -4,7 +4,8 @@ A pure state machine; whoever uses it says what the time is (seconds of a monoto
 closed while calls succeed. Failures in a row, or a share of failures among the calls of a window,
 open it. After a pause one call, the probe, may try: its success closes the breaker, its failure
 opens it for twice as long. Every call that `admit` let through ends in exactly one of `succeeded`,
-`failed` and `released`.
+`failed` and `released`, with the permit that it got. A permit is void once the breaker opens or
+closes or another probe begins: a call from before says nothing of the endpoint's state now.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ class Breaker:
         self._opened_at: float | None = None
         self._pause_s = self._policy.pause_s
         self._probing = False
+        self._permit = 1  # the one that counts now
 
     def wait_s(self, now: float) -> float:
         """Return in how many seconds a call may be let through; 0 if one may be now."""
@@ -58,38 +60,47 @@ class Breaker:
             return 0.0
         if self._probing:
             return self._pause_s  # nobody knows when the probe ends; this long if it fails
-        return max(0.0, self._opened_at + self._pause_s - now)
+        return max(0.0, self._pause_s - (now - self._opened_at))
 
-    def admit(self, now: float) -> bool:
-        """Return whether a call may be made now; of an open breaker's, one as its probe."""
+    def admit(self, now: float) -> int | None:
+        """Return the permit for a call now, None if none may be made.
+
+        Of an open breaker's calls one may be, as its probe.
+        """
         if self.wait_s(now) > 0:
-            return False
-        self._probing = self._opened_at is not None
-        return True
+            return None
+        if self._opened_at is not None:
+            self._probing = True
+            self._permit += 1
+        return self._permit
 
-    def succeeded(self, now: float) -> None:
+    def succeeded(self, permit: int, now: float) -> None:
         """The endpoint answered; that it refused the request is an answer too."""
+        if permit != self._permit:
+            return
         self._in_a_row = 0
         if self._opened_at is None:
             self._count(now, failed=False)
-        elif self._probing:
+        else:
             self._close()
 
-    def failed(self, now: float) -> None:
+    def failed(self, permit: int, now: float) -> None:
         """The endpoint failed in a way that passes."""
+        if permit != self._permit:
+            return
         self._in_a_row += 1
         if self._opened_at is None:
             self._count(now, failed=True)
             if self._is_too_much():
-                self._opened_at = now
-        elif self._probing:
-            self._probing = False
-            self._opened_at = now
+                self._open(now)
+        else:
             self._pause_s = min(2 * self._pause_s, self._policy.longest_s)
+            self._open(now)
 
-    def released(self) -> None:
+    def released(self, permit: int) -> None:
         """The call ended without saying anything about the endpoint."""
-        self._probing = False
+        if permit == self._permit:
+            self._probing = False
 
     def _count(self, now: float, *, failed: bool) -> None:
         self._calls.append((now, failed))
@@ -103,7 +114,13 @@ class Breaker:
             count >= policy.least and self._failed >= policy.share * count
         )
 
+    def _open(self, now: float) -> None:
+        self._opened_at = now
+        self._probing = False
+        self._permit += 1
+
     def _close(self) -> None:
+        self._permit += 1
         self._calls.clear()
         self._failed = 0
         self._opened_at = None

@@ -17,7 +17,7 @@ from app.schemas.api_keys import ApiKeyView, KeyScope, StoredApiKey
 __all__ = ["ApiKeyRepository"]
 
 _Replaced = aliased(ApiKey)
-_Row = tuple[ApiKey, str | None, str | None]
+_Row = tuple[ApiKey, str | None, datetime | None, str | None]
 
 
 class ApiKeyRepository:
@@ -89,23 +89,26 @@ class ApiKeyRepository:
 
     async def _views(self, statement: Select[*_Row]) -> Sequence[ApiKeyView]:
         rows = await self._session.execute(statement)
-        return [_view(key, user, replaced) for key, user, replaced in rows]
+        return [_view(*row) for row in rows]
 
 
 def _keys() -> Select[*_Row]:
     return (
-        select(ApiKey, User.name, _Replaced.name)
+        select(ApiKey, User.name, User.deactivated_at, _Replaced.name)
         .outerjoin(User, User.id == ApiKey.user_id)
         .outerjoin(_Replaced, _Replaced.id == ApiKey.replaces_id)
     )
 
 
-def _view(row: ApiKey, user: str | None, replaces: str | None) -> ApiKeyView:
+def _view(
+    row: ApiKey, user: str | None, user_deactivated_at: datetime | None, replaces: str | None
+) -> ApiKeyView:
     return ApiKeyView(
         id=row.id,
         name=row.name,
         prefix=row.prefix,
         user=user,
+        user_deactivated_at=user_deactivated_at,
         scope=KeyScope.model_validate(row.scope),
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,

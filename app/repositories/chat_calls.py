@@ -8,12 +8,13 @@ once: whoever comes second finds that the call has one.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Table, Update, bindparam, insert, select, update
+from sqlalchemy import Row, Table, Update, bindparam, func, insert, select, update
 
 from app.core.ids import new_id
 from app.database import AsyncSession
@@ -36,6 +37,7 @@ from app.schemas.chat_calls import (
     OpenCall,
     ServedPart,
     StoredCall,
+    Turn,
 )
 from app.schemas.generations import AttemptOutcome
 
@@ -54,22 +56,31 @@ class ChatCallRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def lock_turn(self, conversation_id: UUID) -> bool | None:
-        """Return whether a conversation, whose row is locked from then on, waits for its user.
+    async def lock_turns(self, conversation_ids: Collection[UUID]) -> dict[UUID, Turn]:
+        """Lock conversations, in the order of their ids, and return how those stand that are there.
 
-        False if an answer is under way in it, None if there is no such conversation any more.
+        Those that were deleted are locked too, and left out.
         """
+        if not conversation_ids:
+            return {}
         found = await self._session.execute(
-            select(Conversation.id)
-            .where(Conversation.id == conversation_id, Conversation.deleted_at.is_(None))
+            select(Conversation.id, Conversation.deleted_at)
+            .where(Conversation.id.in_(conversation_ids))
+            .order_by(Conversation.id)
             .with_for_update()
         )
-        if found.scalar_one_or_none() is None:
-            return None
-        open_call = select(ChatCall.generation_id).where(
-            ChatCall.conversation_id == conversation_id, ChatCall.ending.is_(None)
+        ids = [row.id for row in found if row.deleted_at is None]
+        open_calls = select(ChatCall.conversation_id).where(
+            ChatCall.conversation_id.in_(ids), ChatCall.ending.is_(None)
         )
-        return (await self._session.execute(open_call.limit(1))).first() is None
+        lasts = (
+            select(Message.conversation_id, func.max(Message.sequence))
+            .where(Message.conversation_id.in_(ids))
+            .group_by(Message.conversation_id)
+        )
+        under_way = set((await self._session.execute(open_calls)).scalars())
+        last = {row[0]: row[1] for row in await self._session.execute(lasts)}
+        return {it: Turn(it in under_way, last.get(it, 0) + 1) for it in ids}
 
     async def add_starts(self, starts: Sequence[CallStart]) -> None:
         """Insert calls that are about to be made, with what they ask."""
@@ -101,8 +112,20 @@ class ChatCallRepository:
             closed.update((await self._session.execute(statement)).scalars())
         return closed
 
+    async def endings(self, call_ids: Collection[UUID]) -> dict[UUID, str | None]:
+        """Return how calls ended, None for those that have not."""
+        statement = select(ChatCall.generation_id, ChatCall.ending).where(
+            ChatCall.generation_id.in_(call_ids)
+        )
+        return {row[0]: row[1] for row in await self._session.execute(statement)}
+
     async def add_ends(self, ends: Sequence[CallEnd]) -> None:
-        """Write how calls ended that were just closed (see `close`)."""
+        """Write how calls ended that were just closed (see `close`).
+
+        Of a call in a conversation that was deleted meanwhile only the facts are written.
+        """
+        deleted = await self._of_deleted([end.id for end in ends])
+        ends = [_without_texts(end) if end.id in deleted else end for end in ends]
         contents: list[dict[str, Any]] = []
         outcomes = [_outcome_row(end, contents) for end in ends]
         fallbacks = [row for end in ends if (row := _fallback_row(end, contents)) is not None]
@@ -129,7 +152,7 @@ class ChatCallRepository:
                 ChatCall.generation_id,
                 ChatCall.server,
                 ChatCall.created_at,
-                ChatCall.asked,
+                ChatCall.reservation,
                 Content.size_bytes,
                 ModelPrice.input,
             )
@@ -156,6 +179,15 @@ class ChatCallRepository:
         ids = [row[0].output_content_id, row[0].error_content_id]
         contents = ContentRepository(self._session)
         return _stored(row, await contents.bodies([it for it in ids if it is not None]))
+
+    async def _of_deleted(self, ids: Sequence[UUID]) -> set[UUID]:
+        """Return which of these calls belong to a conversation that was deleted."""
+        statement = (
+            select(ChatCall.generation_id)
+            .join(Conversation, Conversation.id == ChatCall.conversation_id)
+            .where(ChatCall.generation_id.in_(ids), Conversation.deleted_at.is_not(None))
+        )
+        return set((await self._session.execute(statement)).scalars())
 
     async def _count_message(self, conversation_id: UUID, at: datetime) -> None:
         await self._session.execute(
@@ -281,6 +313,7 @@ def _call_row(start: CallStart, contents: list[dict[str, Any]]) -> dict[str, Any
         "ignored": list(start.served.ignored),
         "flags": list(start.flags),
         "tags_content_id": _content(start.tags, contents, start.started_at),
+        "reservation": start.reservation,
         "server": start.server,
         "ending": None,
         "created_at": start.started_at,
@@ -297,7 +330,7 @@ def _user_row(start: CallStart, contents: list[dict[str, Any]]) -> dict[str, Any
         "role": "user",
         "content_id": _content(start.said, contents, start.started_at),
         "generation_id": start.id,
-        "tokens": None,
+        "tokens": start.said_tokens,
         "history": None,
         "created_at": start.started_at,
     }
@@ -355,6 +388,20 @@ def _fallback_row(end: CallEnd, contents: list[dict[str, Any]]) -> dict[str, Any
         "b_is_exact": end.fallback.is_exact,
         "b_ignored": list(end.fallback.ignored),
     }
+
+
+def _without_texts(end: CallEnd) -> CallEnd:
+    """Return an end with facts alone: its texts were erased before they were written."""
+    return replace(
+        end,
+        output=None,
+        error=None,
+        answer=None,
+        fallback=end.fallback and replace(end.fallback, request=None),
+        attempts=tuple(
+            replace(record, error_message=None, error_body=None) for record in end.attempts
+        ),
+    )
 
 
 def _label(text: str | None) -> str | None:

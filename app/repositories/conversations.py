@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, insert, select, tuple_, update
+from sqlalchemy import Select, func, insert, select, tuple_, union, update
 
 from app.database import AsyncSession
 from app.models import (
     Alias,
+    Attempt,
     ChatCall,
     Content,
     Conversation,
@@ -24,7 +25,10 @@ from app.models import (
     Variant,
 )
 from app.repositories.content import ContentRepository, decode_body
+from app.repositories.counting import count_up_to
+from app.repositories.prefixes import below
 from app.schemas.conversations import AnswerFacts, ConversationView, MessageView
+from app.schemas.pages import MAX_COUNTED
 
 __all__ = ["ConversationRepository"]
 
@@ -46,12 +50,19 @@ class ConversationRepository:
         return None if found is None else _view(found)
 
     async def page(
-        self, owner: str | None, *, after: tuple[datetime, UUID] | None, limit: int
+        self,
+        owner: str,
+        prefixes: Sequence[str] | None = None,
+        only: Collection[str] | None = None,
+        *,
+        after: tuple[datetime, UUID] | None,
+        limit: int,
     ) -> list[ConversationView]:
-        """Return conversations, of one owner if it is given, the last used first."""
-        statement = _conversations()
-        if owner is not None:
-            statement = statement.where(Conversation.owner == owner)
+        """Return an owner's conversations with aliases below prefixes and, if `only` is given,
+        among those; the last used first."""
+        statement = _conversations().where(Conversation.owner == owner, below(Alias.name, prefixes))
+        if only is not None:
+            statement = statement.where(Alias.name.in_(list(only)))
         if after is not None:
             statement = statement.where(
                 tuple_(Conversation.updated_at, Conversation.id) < tuple_(*after)
@@ -59,13 +70,25 @@ class ConversationRepository:
         statement = statement.order_by(Conversation.updated_at.desc(), Conversation.id.desc())
         return [_view(row) for row in await self._session.execute(statement.limit(limit))]
 
-    async def count(self, owner: str | None) -> int:
-        """Return how many there are, of one owner if it is given."""
-        statement = select(func.count()).select_from(Conversation)
-        statement = statement.where(Conversation.deleted_at.is_(None))
-        if owner is not None:
-            statement = statement.where(Conversation.owner == owner)
-        return (await self._session.execute(statement)).scalar_one()
+    async def count(
+        self,
+        owner: str,
+        prefixes: Sequence[str] | None = None,
+        only: Collection[str] | None = None,
+        *,
+        most: int = MAX_COUNTED,
+    ) -> int:
+        """Return how many of an owner's `page` shows, or `most` if more."""
+        statement = select(Conversation.id).where(
+            Conversation.owner == owner, Conversation.deleted_at.is_(None)
+        )
+        if prefixes is not None or only is not None:
+            statement = statement.join(Alias, Alias.id == Conversation.alias_id).where(
+                below(Alias.name, prefixes)
+            )
+        if only is not None:
+            statement = statement.where(Alias.name.in_(list(only)))
+        return await count_up_to(self._session, statement, most)
 
     async def set_title(self, conversation_id: UUID, content_id: UUID, at: datetime) -> None:
         await self._change(conversation_id, title_content_id=content_id, updated_at=at)
@@ -82,15 +105,6 @@ class ConversationRepository:
         statement = select(Conversation.title_content_id).where(Conversation.id == conversation_id)
         return (await self._session.execute(statement)).scalar_one_or_none()
 
-    async def under_way(self, conversation_id: UUID) -> bool:
-        """Whether an answer in it has not ended."""
-        statement = select(
-            select(ChatCall.generation_id)
-            .where(ChatCall.conversation_id == conversation_id, ChatCall.ending.is_(None))
-            .exists()
-        )
-        return bool((await self._session.execute(statement)).scalar_one())
-
     async def content_ids(self, conversation_id: UUID) -> list[UUID]:
         """Return every text of a conversation: title, messages, and what went to models and came
         from them."""
@@ -105,7 +119,12 @@ class ConversationRepository:
             .join(ChatCall, ChatCall.generation_id == Generation.id)
             .where(ChatCall.conversation_id == conversation_id)
         )
-        found = set((await self._session.execute(of_messages)).scalars())
+        of_attempts = (
+            select(Attempt.error_content_id)
+            .join(ChatCall, ChatCall.generation_id == Attempt.generation_id)
+            .where(ChatCall.conversation_id == conversation_id)
+        )
+        found = set((await self._session.execute(union(of_messages, of_attempts))).scalars())
         for row in await self._session.execute(of_calls):
             found.update(row)
         found.add(await self.title_content_id(conversation_id))

@@ -150,21 +150,26 @@ class ExperimentRepository:
         total = await count_up_to(self._session, wanted.with_only_columns(Run.id))
         return [_run(row) for row in rows], total
 
-    async def runs_named(self, text_: str) -> Sequence[RunView]:
-        """Return the run of exactly this name, else up to twenty whose names begin so."""
-        exact = [_run(r) for r in await self._session.execute(_runs().where(Run.name == text_))]
+    async def runs_named(
+        self, text_: str, *, prefixes: Sequence[str] | None = None
+    ) -> Sequence[RunView]:
+        """Return the run of exactly this name, else up to twenty whose names begin so; only those
+        whose dataset is below a prefix."""
+        seen = _runs().where(below(Dataset.name, prefixes))
+        exact = [_run(r) for r in await self._session.execute(seen.where(Run.name == text_))]
         if exact:
             return exact
-        statement = _runs().where(Run.name.startswith(text_, autoescape=True)).limit(20)
+        statement = seen.where(Run.name.startswith(text_, autoescape=True)).limit(20)
         return [_run(row) for row in await self._session.execute(statement)]
 
     async def run_by_id(self, run_id: UUID) -> RunView | None:
         row = (await self._session.execute(_runs().where(Run.id == run_id))).one_or_none()
         return None if row is None else _run(row)
 
-    async def runs(self, *, limit: int) -> Sequence[RunView]:
-        """Return the newest runs, newest first."""
-        statement = _runs().order_by(Run.created_at.desc(), Run.position.desc()).limit(limit)
+    async def runs(self, *, prefixes: Sequence[str] | None = None, limit: int) -> Sequence[RunView]:
+        """Return the newest runs, newest first; only those whose dataset is below a prefix."""
+        seen = _runs().where(below(Dataset.name, prefixes))
+        statement = seen.order_by(Run.created_at.desc(), Run.position.desc()).limit(limit)
         return [_run(row) for row in await self._session.execute(statement)]
 
     async def _one(self, statement: Select[*tuple[Any, ...]]) -> ExperimentView | None:

@@ -28,25 +28,33 @@ class IdempotencyKeyRepository:
         """Take a key for a request; false if another one has it.
 
         Of two transactions that claim a key, the second waits for the first and then sees its row.
+        A key that another one has is not locked: whoever finishes it waits for no claim.
         """
         dialect = self._session.get_bind().dialect.name
         make: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
-        values = {**asdict(claim), "status": None, "reply_content_id": None}
-        kept = {"actor", "key"}
-        statement = (
+        insert = (
             make(IdempotencyKey)
-            .values(**values)
-            .on_conflict_do_update(
-                index_elements=["actor", "key"],
-                set_={name: value for name, value in values.items() if name not in kept},
-                where=IdempotencyKey.expires_at <= claim.created_at,
+            .values(**asdict(claim), status=None, reply_content_id=None)
+            .on_conflict_do_nothing(index_elements=["actor", "key"])
+            .returning(IdempotencyKey.id)
+        )
+        if (await self._session.execute(insert)).scalar_one_or_none() is not None:
+            return True
+        gone = await self._session.execute(
+            delete(IdempotencyKey)
+            .where(
+                IdempotencyKey.actor == claim.actor,
+                IdempotencyKey.key == claim.key,
+                IdempotencyKey.expires_at <= claim.created_at,
             )
             .returning(IdempotencyKey.id)
         )
-        return (await self._session.execute(statement)).scalar_one_or_none() is not None
+        if gone.scalar_one_or_none() is None:
+            return False
+        return (await self._session.execute(insert)).scalar_one_or_none() is not None
 
-    async def get(self, actor: str, key: str) -> StoredKey | None:
-        """Return a key as it was claimed."""
+    async def get(self, actor: str, key: str, now: datetime | None = None) -> StoredKey | None:
+        """Return a key as it was claimed; with `now` only if its time is not over then."""
         statement = select(
             IdempotencyKey.id,
             IdempotencyKey.request_hash,
@@ -54,6 +62,8 @@ class IdempotencyKeyRepository:
             IdempotencyKey.reply_content_id,
             IdempotencyKey.generation_id,
         ).where(IdempotencyKey.actor == actor, IdempotencyKey.key == key)
+        if now is not None:
+            statement = statement.where(IdempotencyKey.expires_at > now)
         row = (await self._session.execute(statement)).one_or_none()
         return None if row is None else StoredKey(*row)
 

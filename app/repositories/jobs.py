@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, func, insert, or_, select, update
@@ -15,6 +15,9 @@ from app.repositories.prefixes import below
 from app.schemas.jobs import UNFINISHED, JobView
 
 __all__ = ["JobRepository"]
+
+_DATASET: Final = func.coalesce(Dataset.name, Job.request["dataset"].as_string())
+"""The dataset that a job is about: its experiment's, or the one that was asked for."""
 
 
 class JobRepository:
@@ -36,17 +39,17 @@ class JobRepository:
         return None if row is None else _view(row)
 
     async def seen(
-        self, job_id: UUID, *, actor: str, prefixes: Sequence[str] | None
+        self, job_id: UUID, *, owner: str | None, prefixes: Sequence[str] | None
     ) -> JobView | None:
-        """Return a job that belongs to a dataset below a prefix, or was asked for by the actor."""
-        statement = _jobs().where(Job.id == job_id, _visible(actor, prefixes))
+        """Return a job that belongs to a dataset below a prefix, or that the owner asked for."""
+        statement = _jobs().where(Job.id == job_id, _visible(owner, prefixes))
         row = (await self._session.execute(statement)).one_or_none()
         return None if row is None else _view(row)
 
     async def page(
         self,
         *,
-        actor: str,
+        owner: str | None,
         prefixes: Sequence[str] | None,
         statuses: Collection[str] = (),
         experiment_id: UUID | None = None,
@@ -54,7 +57,7 @@ class JobRepository:
         limit: int,
     ) -> tuple[Sequence[JobView], int]:
         """Return jobs as `seen` shows them, newest first, from `before` on, and about how many."""
-        conditions = [_visible(actor, prefixes)]
+        conditions = [_visible(owner, prefixes)]
         if statuses:
             conditions.append(Job.status.in_(statuses))
         if experiment_id is not None:
@@ -86,14 +89,21 @@ class JobRepository:
         )
         return {row[0]: row[1] for row in await self._session.execute(statement)}
 
+    async def lock(self, job_id: UUID) -> None:
+        """Make a job's row ours until commit; what is read of it from now on stays true."""
+        await self._session.execute(select(Job.id).where(Job.id == job_id).with_for_update())
+
     async def taken_request(self, job_id: UUID) -> tuple[JobView, Mapping[str, Any]] | None:
         """Return a job that was asked for with its whole request; its row is ours until commit."""
-        statement = select(Job.id).where(Job.id == job_id, Job.request.is_not(None))
-        locked = (await self._session.execute(statement.with_for_update())).scalar_one_or_none()
-        if locked is None:
-            return None
-        row = (await self._session.execute(_jobs().where(Job.id == job_id))).one()
-        return _view(row), row[0].request
+        await self.lock(job_id)
+        statement = _jobs().where(Job.id == job_id, Job.request.is_not(None))
+        row = (await self._session.execute(statement)).one_or_none()
+        return None if row is None else (_view(row), row[0].request)
+
+    async def dataset(self, job_id: UUID) -> str | None:
+        """Return the name of the dataset that a job is about; None if it is about no single one."""
+        statement = _joined(select(_DATASET).select_from(Job)).where(Job.id == job_id)
+        return (await self._session.execute(statement)).scalar_one_or_none()
 
     async def stop_asked(self, job_id: UUID) -> bool:
         """Whether somebody asked that the job stop."""
@@ -123,8 +133,9 @@ def _jobs() -> Select[*tuple[Any, ...]]:
     return _joined(select(Job, Experiment.number))
 
 
-def _visible(actor: str, prefixes: Sequence[str] | None) -> ColumnElement[bool]:
-    return or_(below(Dataset.name, prefixes), Job.actor == actor)
+def _visible(owner: str | None, prefixes: Sequence[str] | None) -> ColumnElement[bool]:
+    on_seen = below(_DATASET, prefixes)
+    return on_seen if owner is None else or_(on_seen, Job.actor == owner)
 
 
 def _view(row: Any) -> JobView:

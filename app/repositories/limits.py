@@ -80,11 +80,11 @@ class LimitRepository:
 
         Those `wanted` are made if they are not there; those `existing` are left out then. Rows are
         made and locked in the order of their keys, so that two transactions never wait for each
-        other.
+        other; it is that of Python, whatever collation the database has.
         """
+        dialect = self._session.get_bind().dialect.name
         if wanted:
             made = [_row(key, Window()) for key in sorted(set(wanted))]
-            dialect = self._session.get_bind().dialect.name
             await self._session.execute(_MAKE[dialect], made)
         keys = sorted({*wanted, *existing})
         found: dict[WindowKey, Window] = {}
@@ -92,7 +92,7 @@ class LimitRepository:
             statement = (
                 select(*(_WINDOW.c[name] for name in (*_KEY_COLUMNS, *_COUNTS)))
                 .where(_KEY.in_([tuple(key) for key in keys[start : start + _BATCH]]))
-                .order_by(*(_WINDOW.c[name] for name in _KEY_COLUMNS))
+                .order_by(*_ORDER[dialect])
                 .with_for_update()
             )
             for row in await self._session.execute(statement):
@@ -120,6 +120,13 @@ class LimitRepository:
 _MAKE = {
     "sqlite": sqlite.insert(_WINDOW).on_conflict_do_nothing(),
     "postgresql": postgresql.insert(_WINDOW).on_conflict_do_nothing(),
+}
+_ORDER = {
+    dialect: (
+        *(_WINDOW.c[name].collate(bytewise) for name in _KEY_COLUMNS[:3]),
+        _WINDOW.c.starts_at,
+    )
+    for dialect, bytewise in (("sqlite", "BINARY"), ("postgresql", "C"))
 }
 _SAVE = (
     update(_WINDOW)

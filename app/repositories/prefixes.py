@@ -10,7 +10,9 @@ from sqlalchemy.orm import InstrumentedAttribute
 __all__ = ["below"]
 
 
-def below(name: InstrumentedAttribute[str], prefixes: Sequence[str] | None) -> ColumnElement[bool]:
+def below(
+    name: InstrumentedAttribute[str] | ColumnElement[str], prefixes: Sequence[str] | None
+) -> ColumnElement[bool]:
     """Return that a name begins with one of the prefixes: None is every name, none is no name."""
     if prefixes is None:
         return true()

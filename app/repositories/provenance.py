@@ -7,7 +7,7 @@ experiment's ids (UUIDv8) are spread over all values: next to none of them falls
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -76,22 +76,29 @@ class ProvenanceRepository:
         self,
         wanted: GenerationFilter,
         prefixes: Sequence[str] | None,
+        only: Collection[str] | None = None,
         *,
         before: UUID | None,
         limit: int,
     ) -> tuple[list[GenerationFacts], int]:
-        """Return answers in production through aliases below the prefixes, newest first, and how
-        many there are. Answers past every alias belong to no name: only None shows them."""
-        statement = _facts().where(*_in_production(wanted, prefixes))
+        """Return answers in production through aliases below the prefixes and among `only`, newest
+        first, and how many there are. Answers past every alias belong to no name: only None, for
+        both, shows them."""
+        statement = _facts().where(*_in_production(wanted, prefixes, only))
         total = await count_up_to(self._session, statement.with_only_columns(Generation.id))
         if before is not None:
             statement = statement.where(Generation.id < before)
         rows = await self._session.execute(statement.order_by(Generation.id.desc()).limit(limit))
         return [_told(row) for row in rows], total
 
-    async def counts(self, wanted: GenerationFilter, prefixes: Sequence[str] | None) -> ChatCounts:
+    async def counts(
+        self,
+        wanted: GenerationFilter,
+        prefixes: Sequence[str] | None,
+        only: Collection[str] | None = None,
+    ) -> ChatCounts:
         """Count the answers in production that `of_production` would list."""
-        conditions = _in_production(wanted, prefixes)
+        conditions = _in_production(wanted, prefixes, only)
         sums = _facts().with_only_columns(
             func.count(Generation.id),
             func.count(ChatCall.actor.distinct()),
@@ -234,7 +241,7 @@ def _conditions(wanted: GenerationFilter) -> list[ColumnElement[bool]]:
 
 
 def _in_production(
-    wanted: GenerationFilter, prefixes: Sequence[str] | None
+    wanted: GenerationFilter, prefixes: Sequence[str] | None, only: Collection[str] | None
 ) -> list[ColumnElement[bool]]:
     """Return what an answer in production has to be to be found."""
     found = [
@@ -247,6 +254,8 @@ def _in_production(
         found.append(Generation.id <= _first_id(wanted.until))
     if wanted.alias is not None:
         found.append(Alias.name == wanted.alias)
+    if only is not None:
+        found.append(Alias.name.in_(list(only)))
     return found
 
 

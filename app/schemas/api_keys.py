@@ -144,6 +144,9 @@ class ApiKeyView(_View):
     name: str
     prefix: str
     user: str | None = Field(description="whose key it is; null for a service's")
+    user_deactivated_at: datetime | None = Field(
+        description="since when its user may not sign in, with any key"
+    )
     scope: KeyScope
     expires_at: datetime
     revoked_at: datetime | None
@@ -158,8 +161,9 @@ class ApiKeyView(_View):
         return self.user is None
 
     def works_at(self, now: datetime) -> bool:
-        """Whether it is neither revoked nor expired at this time."""
-        return self.revoked_at is None and now < self.expires_at
+        """Whether it is neither revoked nor expired at this time, nor its user deactivated."""
+        held = self.revoked_at is None and self.user_deactivated_at is None
+        return held and now < self.expires_at
 
 
 class ShownApiKey(_View):

@@ -68,7 +68,8 @@ class ChatRequest:
     what the canary's split hashes; None takes the conversation, else the subject, else the request.
 
     `idempotency_key` makes the request happen once for its actor; `request_hash` says whether a
-    second request with the key is the same one.
+    second request with the key is the same one. The hash has no salt, and hence is kept with the
+    key only, for a day.
     """
 
     target: str

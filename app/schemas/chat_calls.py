@@ -14,7 +14,15 @@ from app.schemas.aliases import TargetRole
 from app.schemas.chat import ChatEnding, ConversationLink
 from app.schemas.generations import GenerationStatus, Provenance
 
-__all__ = ["CallEnd", "CallStart", "ConversationAnswer", "OpenCall", "ServedPart", "StoredCall"]
+__all__ = [
+    "CallEnd",
+    "CallStart",
+    "ConversationAnswer",
+    "OpenCall",
+    "ServedPart",
+    "StoredCall",
+    "Turn",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +42,13 @@ class ServedPart:
 
 @dataclass(frozen=True, slots=True)
 class CallStart:
-    """A call that is about to be made; `said` is the user's new message in a conversation.
+    """A call that is about to be made; `said` is the user's new message in a conversation, and
+    `said_tokens` about how many tokens that is.
 
     One of origin `reported` was made by a service itself, and its end is written with its start.
 
-    `asked` holds what the caller asked for, and under `reserved` what the call may use at worst and
-    of whom: whoever finds a lost call settles it by that.
+    `asked` holds what the caller asked for, `reservation` what the limits hold for the call until
+    it is settled: whoever finds a lost call settles it by that.
     """
 
     id: UUID
@@ -58,7 +67,9 @@ class CallStart:
     tags: JSON = None
     conversation: ConversationLink | None = None
     said: JSON = None
+    said_tokens: int | None = None
     origin: Literal["executed", "reported"] = "executed"
+    reservation: JSON = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +112,21 @@ class CallEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """Where a conversation stands: whether an answer is under way, and which message comes next."""
+
+    is_open: bool
+    next_sequence: int
+
+
+@dataclass(frozen=True, slots=True)
 class OpenCall:
     """A call of which no end is on record."""
 
     id: UUID
     server: str
     started_at: datetime
-    asked: dict[str, Any]
+    reservation: Any
     request_bytes: int
     input_price: Decimal | None
 

@@ -111,6 +111,8 @@ class MessageView(_View):
     sequence: int | None
     role: MessageRole
     message: dict[str, Any] | None
-    tokens: int | None
+    tokens: int | None = Field(
+        description="as the provider counted an answer; of what a user said an estimate"
+    )
     answer: AnswerFacts | None
     created_at: datetime

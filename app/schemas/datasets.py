@@ -13,10 +13,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationInfo,
+    model_validator,
+)
 
 from app.core.errors import Invalid
 from app.core.hashing import JSON, content_hash
@@ -42,6 +51,7 @@ __all__ = [
     "ExampleMessage",
     "ExampleView",
     "NewDatasetVersion",
+    "Storable",
     "check_json",
 ]
 
@@ -62,6 +72,8 @@ _KEY_LENGTH = 300
 _KEY_DIGITS = 12  # 48 bits; two inputs that share them get a suffix, so nothing is lost
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
+ValueT = TypeVar("ValueT")
+
 Label = Annotated[str, StringConstraints(min_length=1, max_length=_KEY_LENGTH)]
 
 
@@ -73,6 +85,18 @@ def check_json(value: object, path: str) -> None:
     error's `path` leads to the place, as in `messages[2].content`.
     """
     _check(value, path, 0)
+
+
+def _storable(value: ValueT, info: ValidationInfo) -> ValueT:
+    try:
+        check_json(value, info.field_name or "value")
+    except Invalid as error:  # pydantic collects ValueErrors
+        raise ValueError(error.message.rstrip(".")) from None
+    return value
+
+
+Storable: Final = AfterValidator(_storable)
+"""Marks a field of any JSON: what `check_json` refuses is refused there."""
 
 
 def _check(value: object, path: str, depth: int) -> None:

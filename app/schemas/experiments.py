@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.errors import Invalid
 from app.schemas.budgets import BudgetView
-from app.schemas.datasets import DatasetVersionView
+from app.schemas.datasets import DatasetVersionView, Storable
 from app.schemas.generations import RunTotals
 from app.schemas.models import ModelVersionView
 from app.schemas.prompts import PromptVersionView
@@ -83,7 +83,10 @@ class Plan(_Strict):
         description="fixed: one look at the end; sequential: anytime-valid bounds, stops early",
     )
     n: int | None = Field(
-        default=None, ge=1, description="planned examples; None: all in use; sequential: at most"
+        default=None,
+        ge=1,
+        le=2**31 - 1,
+        description="planned examples; None: all in use; sequential: at most",
     )
     guards: tuple[GuardMetric, ...] = Field(default=(), max_length=50)
     safety: tuple[SafetyMetric, ...] = Field(default=(), max_length=50)
@@ -130,12 +133,14 @@ class ExperimentSpec(_Strict):
     dataset: str
     prompts: list[str] = Field(min_length=1)
     models: list[str] = Field(min_length=1)
-    parameters: dict[str, Any] | list[dict[str, Any]] = Field(default_factory=dict)
+    parameters: Annotated[dict[str, Any] | list[dict[str, Any]], Storable] = Field(
+        default_factory=dict
+    )
     repetitions: int = Field(default=1, ge=1, le=1000)
     limit: int | None = Field(
         default=None, ge=1, le=2**31 - 1, description="the first examples only"
     )
-    scorers: list[str | dict[str, Any]] = Field(default_factory=list)
+    scorers: Annotated[list[str | dict[str, Any]], Storable] = Field(default_factory=list)
     baseline: str | None = None
     map: dict[str, str] = Field(
         default_factory=dict, description="for a prompt's variable the input column that fills it"

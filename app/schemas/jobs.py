@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from app.schemas.datasets import Storable
+from app.schemas.examples import example
 from app.schemas.experiments import ExperimentSpec
 
 __all__ = [
@@ -34,15 +36,6 @@ UNFINISHED: Final[tuple[JobStatus, ...]] = ("queued", "running")
 """What a worker still has to do; every other status is an end."""
 
 _FILE_ENDINGS = (".yaml", ".yml")
-_SPEC_EXAMPLE: Final = {
-    "dataset": "support-triage@1",
-    "prompts": ["support-triage@1", "support-triage@2"],
-    "models": ["openai/gpt-4.1-mini"],
-    "scorers": ["exact_match"],
-    "baseline": "support-triage@1",
-    "plan": {"margin": 0.03},
-    "budget": 5,
-}
 
 
 class _Strict(BaseModel):
@@ -62,13 +55,21 @@ class RunRequest(ExperimentSpec, _Work):
     """A new experiment, as in an experiment file. Prompts are registered versions: a server reads
     no files for its callers."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", json_schema_extra={"examples": [_SPEC_EXAMPLE]}
+    model_config = example(
+        dataset="support-triage@1",
+        prompts=["support-triage@1", "support-triage@2"],
+        models=["openai/gpt-4.1-mini"],
+        scorers=["exact_match"],
+        baseline="support-triage@1",
+        plan={"margin": 0.03},
+        budget=5,
     )
 
     prompts: list[str] = Field(min_length=1, max_length=100)
     models: list[str] = Field(min_length=1, max_length=100)
-    scorers: list[str | dict[str, Any]] = Field(default_factory=list, max_length=100)
+    scorers: Annotated[list[str | dict[str, Any]], Storable] = Field(
+        default_factory=list, max_length=100
+    )
     gate: bool = Field(default=False, description="decide the plan's gate at the end")
     again: bool = Field(
         default=False, description="also if the same question is open and not finished"
@@ -85,6 +86,8 @@ class RunRequest(ExperimentSpec, _Work):
 class ResumeRequest(_Work):
     """Go on with an experiment that was stopped, cut off or has failed cells."""
 
+    model_config = example(retry=["timeout", "server_error"], budget=5)
+
     retry: list[str] = Field(
         default_factory=list,
         max_length=100,
@@ -97,6 +100,8 @@ class ResumeRequest(_Work):
 
 class ExtendRequest(_Work):
     """Carry a completed experiment on over a newer version of its dataset."""
+
+    model_config = example(extends=12, dataset="support-triage@2")
 
     extends: int = Field(ge=1, le=2**31 - 1, description="the experiment's number")
     dataset: str | None = Field(
@@ -111,8 +116,13 @@ class ExtendRequest(_Work):
 class ScoreRequest(_Strict):
     """Score the stored outputs of a run; what was scored before stays as it is."""
 
+    model_config = example(
+        run_id="01990000-0000-7000-8000-000000000001",
+        scorers=["exact_match", "json_field:path=total"],
+    )
+
     run_id: UUID
-    scorers: list[str | dict[str, Any]] = Field(
+    scorers: Annotated[list[str | dict[str, Any]], Storable] = Field(
         min_length=1, max_length=100, examples=[["exact_match", "json_field:path=total"]]
     )
 
@@ -120,9 +130,16 @@ class ScoreRequest(_Strict):
 class CompareRequest(_Strict):
     """Compare runs, paired on the example's key. One comparison of each candidate is stored."""
 
+    model_config = example(
+        baseline_run_id="01990000-0000-7000-8000-000000000001",
+        candidate_run_ids=["01990000-0000-7000-8000-000000000002"],
+        scorer="exact_match",
+        margin=0.03,
+    )
+
     baseline_run_id: UUID
     candidate_run_ids: list[UUID] = Field(min_length=1, max_length=100)
-    scorer: str | dict[str, Any] = Field(examples=["exact_match"])
+    scorer: Annotated[str | dict[str, Any], Storable] = Field(examples=["exact_match"])
     margin: float | None = Field(
         default=None, gt=0, allow_inf_nan=False, description="the acceptable loss: 0.03 is 3 points"
     )
@@ -136,6 +153,8 @@ class CompareRequest(_Strict):
 class GateRequest(_Strict):
     """Decide the gate that an experiment declares, for each of its candidates."""
 
+    model_config = example(accept_loss="half the price, and nobody reads the tone")
+
     accept_loss: str | None = Field(
         default=None,
         min_length=1,
@@ -146,6 +165,12 @@ class GateRequest(_Strict):
 
 class QualifyRequest(_Strict):
     """Check a judge against people's labels of runs; for a judge of pairs of two runs."""
+
+    model_config = example(
+        judge="judge_correctness:model=openai/gpt-4.1-mini",
+        run_ids=["01990000-0000-7000-8000-000000000001"],
+        criterion="quality",
+    )
 
     judge: str = Field(
         max_length=1000,

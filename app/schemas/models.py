@@ -37,6 +37,7 @@ __all__ = [
     "parse_model_reference",
     "price_at",
     "read_time",
+    "within_years",
 ]
 
 PriceSource = Literal["own", "genai-prices", "local"]
@@ -105,7 +106,8 @@ class _Strict(BaseModel):
 def read_time(value: object) -> object:
     """Return a date or time as a point in time; without a zone it is UTC, a date is its midnight.
 
-    Raises `ValueError` for a text that is neither; other types are returned as they are.
+    Raises `ValueError` for a text that is neither, and for a time whose year in UTC is none of 1
+    to 9999; other types are returned as they are.
     """
     if isinstance(value, str):
         try:
@@ -115,9 +117,21 @@ def read_time(value: object) -> object:
                 f"{value!r} is no date: write 2026-01-31 or 2026-01-31T12:00:00Z"
             ) from None
     if isinstance(value, datetime):
-        return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+        return within_years(value if value.tzinfo is not None else value.replace(tzinfo=UTC))
     if isinstance(value, date):
         return datetime.combine(value, time(), UTC)
+    return value
+
+
+def within_years(value: datetime) -> datetime:
+    """Return a time as it is; `ValueError` if it has no zone or its year in UTC is none of 1 to
+    9999."""
+    if value.tzinfo is None:
+        raise ValueError("the time needs a zone")
+    try:
+        value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("in UTC the year is none of 1 to 9999") from None
     return value
 
 

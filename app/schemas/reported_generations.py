@@ -19,6 +19,7 @@ from pydantic import (
 from app.llm.types import FinishReason, ImagePart, Message, TextPart, ToolCall, UsageSource
 from app.schemas.aliases import TargetRole, VariantText
 from app.schemas.chat import ChatEnding
+from app.schemas.datasets import Storable
 from app.schemas.generations import GenerationStatus
 from app.schemas.models import read_time
 
@@ -162,9 +163,9 @@ class ReportedGeneration(_Strict):
     messages: tuple[ReportedMessage, ...] | None = Field(
         default=None, min_length=1, max_length=_MAX_MESSAGES
     )
-    variables: dict[str, Any] | None = Field(default=None, max_length=200)
+    variables: Annotated[dict[str, Any] | None, Storable] = Field(default=None, max_length=200)
     history: tuple[ReportedMessage, ...] = Field(default=(), max_length=_MAX_MESSAGES)
-    parameters: dict[str, Any] | None = Field(
+    parameters: Annotated[dict[str, Any] | None, Storable] = Field(
         default=None,
         max_length=40,
         description="what was sent, under the provider's names, if that is not the variant's",

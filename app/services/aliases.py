@@ -177,13 +177,18 @@ class AliasService:
     async def deploy(self, actor: Actor, name: str, request: DeploymentRequest) -> AliasView:
         """Move an alias; one that is new is made, if it is moved to a variant.
 
+        Everybody who may read the alias gets what it means, so its variants are those of prompts
+        that the actor may read.
+
         Raises `Invalid` for a name that is none and for a variant that nobody should depend on: a
         draft, a retired model, a simulated one unless it is allowed, or one without an output
         schema where a regulated alias has no output guard either; `Conflict` if nothing would
         change; `NotFound` for an alias, a variant or a deployment that is not there.
         """
         require(actor, Permission.ALIAS_MOVE, parse_alias(name))
-        variants = await self._variants_of(request)
+        if not actor.may_use_alias(name):
+            raise NotFound(f"There is no {name}.")
+        variants = await self._variants_of(actor, request)
         async with self._database.write_session() as session:
             # Two moves of one alias would otherwise both follow the same deployment.
             await AuditRepository(session).lock()
@@ -215,12 +220,14 @@ class AliasService:
             pinned=pinned,
         )
 
-    async def _variants_of(self, request: DeploymentRequest) -> Mapping[str, VariantView]:
+    async def _variants_of(
+        self, actor: Actor, request: DeploymentRequest
+    ) -> Mapping[str, VariantView]:
         """Return the variants that a request names, by what it calls them."""
         if not isinstance(request, MoveRequest):
             return {}
         return {
-            text: await self._variants.get(text)
+            text: await self._variants.read(actor, text)
             for text in (
                 request.variant,
                 *(canary.variant for canary in request.canaries),

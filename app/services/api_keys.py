@@ -3,8 +3,9 @@
 A key belongs to a person or to a service. A person's key acts as that person, with what they may do
 at the moment and within its scope; a service's key may do what its scope names, of the few things
 that services do. Everybody makes, rotates and revokes their own; for others it takes the permission
-for all that the key could do. Whoever signed in with a scoped key manages that key alone: it would
-otherwise make itself a wider one.
+for all that the key could do, and whoever administers one team makes keys for that team's names
+only: their owner may be given more later. Whoever signed in with a scoped key manages that key
+alone: it would otherwise make itself a wider one.
 """
 
 from __future__ import annotations
@@ -97,15 +98,16 @@ class ApiKeyService:
         scope that names no permission or one that no service has.
         """
         async with self._database.write_session() as session:
+            # Of two who make a key of one name at once, the second is to see the first one's.
+            await AuditRepository(session).lock()
             user = await self._owner(session, actor, new)
             if await ApiKeyRepository(session).by_name(new.name) is not None:
                 raise Conflict(f"There is a key {new.name} already.", path="name")
             made = make_key(required_secret(self._secret))
             lifetime = timedelta(days=new.lifetime_days)
             user_id = None if user is None else user.id
-            await self._add(
-                session, actor, made, _Made(new.name, user_id, _stored_scope(new), lifetime)
-            )
+            scope = _given_scope(actor, user, _stored_scope(new))
+            await self._add(session, actor, made, _Made(new.name, user_id, scope, lifetime))
             key = await _key(session, new.name)
             await self._record(session, actor, "api_key.created", key)
             await session.commit()
@@ -126,7 +128,8 @@ class ApiKeyService:
             if await keys.is_replaced(old.id):
                 raise Conflict(f"The key {name} has been replaced already: rotate the new one.")
             made = make_key(required_secret(self._secret))
-            await self._add(session, actor, made, _replacement(old, user))
+            scope = _given_scope(actor, user, old.scope)
+            await self._add(session, actor, made, _replacement(old, user, scope))
             grace_ends_at = now + timedelta(hours=rotation.grace_hours)
             await keys.expire(old.id, at=min(old.expires_at, grace_ends_at))
             key = await _key(session, _next_name(name))
@@ -222,11 +225,29 @@ def _stored_scope(new: NewApiKey) -> KeyScope:
     return new.scope.model_copy(update={"permissions": DEFAULT_SERVICE_PERMISSIONS})
 
 
-def _replacement(old: ApiKeyView, user: UserView | None) -> _Made:
+def _given_scope(actor: Actor, user: UserView | None, scope: KeyScope) -> KeyScope:
+    """Return the scope of a key that an actor is shown: never wider than what they administer.
+
+    Raises `Invalid` if that is several teams and the scope names none of them.
+    """
+    if user is None or (actor.kind, actor.name) == (ActorKind.USER, user.name):
+        return scope
+    prefixes = actor.prefixes(Permission.KEY_WRITE)
+    if prefixes is None or actor.may(Permission.KEY_WRITE, scope.prefix):
+        return scope
+    within = [prefix for prefix in prefixes if prefix.startswith(scope.prefix)]
+    if len(within) != 1:
+        raise Invalid(
+            f"Choose the team: {', '.join(map(prefix_text, prefixes))}.", path="scope.prefix"
+        )
+    return scope.model_copy(update={"prefix": within[0]})
+
+
+def _replacement(old: ApiKeyView, user: UserView | None, scope: KeyScope) -> _Made:
     return _Made(
         _next_name(old.name),
         None if user is None else user.id,
-        old.scope,
+        scope,
         old.expires_at - old.created_at,
         old.id,
     )
@@ -243,7 +264,7 @@ def _check_service(new: NewApiKey) -> None:
 
 
 def _refuse_scoped(actor: Actor) -> None:
-    if actor.credential is not None and actor.credential.is_scoped:
+    if actor.is_scoped:
         raise Forbidden("A scoped key manages itself alone: sign in with a key without a scope.")
 
 
@@ -277,7 +298,7 @@ async def _manageable(session: AsyncSession, actor: Actor, name: str) -> UserVie
     if user is None:
         raise NotFound(f"There is no user {name}.", hint="See workbench users list")
     if not may_manage(actor, Permission.KEY_WRITE, user):
-        raise Forbidden(f"{name} has roles outside of what {actor} administers.")
+        raise Forbidden(f"{name} is not only among those whom {actor} administers.")
     return user
 
 

@@ -11,14 +11,14 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from app.core.canary import bucket, choose
 from app.core.clock import Clock
-from app.core.errors import Conflict, Invalid, NotFound
+from app.core.errors import Conflict, Invalid, NotFound, Retired
 from app.core.hashing import content_hash
 from app.core.ids import new_id
 from app.core.permissions import Actor, Permission, require
 from app.database import AsyncSession, Database
 from app.llm.types import Message, ToolCall
+from app.repositories.chat_calls import ChatCallRepository
 from app.repositories.content import ContentRepository, content_row
 from app.repositories.conversations import ConversationRepository
 from app.schemas.chat import ChatRequest, ChatResult, ConversationLink, ServedBy
@@ -28,10 +28,11 @@ from app.schemas.conversations import (
     NewConversation,
     NewMessage,
 )
+from app.schemas.models import within_years
 from app.schemas.pages import Page, decode_cursor, encode_cursor
 from app.services import audit
 from app.services.chat import ChatCall, ChatService
-from app.services.serving import ServingService
+from app.services.serving import ServedAlias, ServingService
 
 __all__ = ["Answering", "ConversationService"]
 
@@ -58,6 +59,11 @@ class Answering:
     def served(self) -> ServedBy:
         """What gives the answer; final when that has come."""
         return self._call.served
+
+    @property
+    def limits(self) -> Mapping[str, str]:
+        """Headers that tell the limits which count it."""
+        return self._call.limits
 
     async def message(self) -> MessageView:
         """Return the stored message; raises what kept the model from answering."""
@@ -88,19 +94,20 @@ class ConversationService:
         self._chat = chat
 
     async def begin(self, actor: Actor, new: NewConversation) -> ConversationView:
-        """Begin a conversation with an alias; `Conflict` for more than an owner may have."""
+        """Begin a conversation with an alias.
+
+        Raises `NotFound` for an alias that there is not, or not for this actor; `Conflict` for more
+        conversations than an owner may have; `Retired` if nothing is left to pin.
+        """
         require(actor, Permission.CHAT_WRITE, new.alias)
         if not actor.may_use_alias(new.alias):
             raise NotFound(f"There is no alias {new.alias}.")
         alias = await self._serving.resolve(new.alias)
         conversation_id, now = new_id(), self._clock.now()
-        pinned = None
-        if new.pin:
-            place = bucket(str(conversation_id), str(alias.id))
-            pinned = choose(alias.targets, place)[0].variant.variant_id
+        pinned = _pinned(alias, conversation_id) if new.pin else None
         async with self._database.write_session() as session:
             conversations = ConversationRepository(session)
-            if await conversations.count(str(actor)) >= MAX_CONVERSATIONS:
+            if await conversations.count(str(actor), most=MAX_CONVERSATIONS) >= MAX_CONVERSATIONS:
                 raise Conflict(
                     f"You have {MAX_CONVERSATIONS:,} conversations, which is the most: delete some."
                 )
@@ -127,23 +134,25 @@ class ConversationService:
     async def page(
         self, actor: Actor, *, owner: str | None = None, cursor: str | None, limit: int
     ) -> Page[ConversationView]:
-        """Return one's own conversations, the last used first.
+        """Return one's own conversations with aliases that one may use, the last used first.
 
-        Those of another owner need the permission to read facts of chats; they come without titles.
+        Those of another owner need the permission to read facts of chats; they come without titles,
+        and only those with aliases for whose names the actor has it.
         """
         whose = owner or str(actor)
+        needed = Permission.CHAT_WRITE if whose == str(actor) else Permission.CHAT_READ
         if whose != str(actor):
-            require(actor, Permission.CHAT_READ)
+            require(actor, needed)
+        prefixes, only = actor.prefixes(needed), actor.aliases
         position = None if cursor is None else decode_cursor(cursor, str, str)
         after = None if position is None else _position(position)
         async with self._database.read_session() as session:
             conversations = ConversationRepository(session)
-            found = await conversations.page(whose, after=after, limit=limit + 1)
-            total = await conversations.count(whose)
+            found = await conversations.page(whose, prefixes, only, after=after, limit=limit + 1)
+            total = await conversations.count(whose, prefixes, only)
         shown = [
             it if whose == str(actor) else it.model_copy(update={"title": None})
             for it in found[:limit]
-            if whose == str(actor) or actor.may(Permission.CHAT_READ, it.alias)
         ]
         last = found[limit - 1] if len(found) > limit else None
         return Page(
@@ -202,9 +211,12 @@ class ConversationService:
         now = self._clock.now()
         async with self._database.write_session() as session:
             found = await self._own(session, actor, conversation_id)
-            conversations = ConversationRepository(session)
-            if await conversations.under_way(conversation_id):
+            turns = await ChatCallRepository(session).lock_turns([conversation_id])
+            if conversation_id not in turns:
+                raise NotFound("There is no such conversation.")
+            if turns[conversation_id].is_open:
                 raise Conflict("An answer is under way: delete the conversation when it has ended.")
+            conversations = ConversationRepository(session)
             await ContentRepository(session).erase(
                 await conversations.content_ids(conversation_id), now
             )
@@ -288,9 +300,13 @@ class ConversationService:
         """Return a conversation that the actor may read, and record it if it is not theirs."""
         async with self._database.read_session() as session:
             found = await ConversationRepository(session).get(conversation_id)
-        if found is not None and found.owner == str(actor):
+        if found is not None and _is_own(actor, found):
             return found
-        if found is None or not actor.may(Permission.PRODUCTION_CONTENT_READ, found.alias):
+        if (
+            found is None
+            or not actor.may(Permission.PRODUCTION_CONTENT_READ, found.alias)
+            or not actor.may_use_alias(found.alias)
+        ):
             raise NotFound("There is no such conversation.")
         async with self._database.write_session() as session:
             await audit.record(
@@ -310,7 +326,7 @@ class ConversationService:
     ) -> ConversationView:
         require(actor, Permission.CHAT_WRITE)
         found = await ConversationRepository(session).get(conversation_id)
-        if found is None or found.owner != str(actor):
+        if found is None or not _is_own(actor, found):
             raise NotFound("There is no such conversation.")
         return found
 
@@ -328,9 +344,28 @@ async def _known(session: AsyncSession, conversation_id: UUID) -> ConversationVi
     return found
 
 
+def _is_own(actor: Actor, found: ConversationView) -> bool:
+    """Whether an actor began a conversation, and may still use its alias, with this credential."""
+    return (
+        found.owner == str(actor)
+        and actor.may(Permission.CHAT_WRITE, found.alias)
+        and actor.may_use_alias(found.alias)
+    )
+
+
+def _pinned(alias: ServedAlias, conversation_id: UUID) -> UUID:
+    """Return the variant that answers all of a conversation which begins now."""
+    _, alive = alias.targets_for(str(conversation_id))
+    if alive:
+        return alive[0].variant.variant_id
+    retired = alias.targets[0].variant
+    instead = f": use {retired.successor}" if retired.successor else ""
+    raise Retired(f"{retired.model} is retired{instead}.", successor=retired.successor)
+
+
 def _position(values: tuple[Any, ...]) -> tuple[datetime, UUID]:
     try:
-        return datetime.fromisoformat(values[0]), UUID(values[1])
+        return within_years(datetime.fromisoformat(values[0])), UUID(values[1])
     except ValueError:
         raise Invalid("The cursor is none of this list.", path="cursor") from None
 

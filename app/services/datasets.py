@@ -95,13 +95,24 @@ class DatasetService:
         """
         require(actor, Permission.DATASET_WRITE, name)
         _check_name(name)
+        batches = prepared_batches(rows, self._clock.now())
+        return await self._import(actor, name, batches, source=source, message=message)
+
+    async def _import(
+        self,
+        actor: Actor,
+        name: str,
+        batches: AsyncIterable[Sequence[PreparedExample]],
+        *,
+        source: str,
+        message: str,
+    ) -> ImportedVersion:
         assembly = Assembly(source)
         async with self._database.write_session() as session:
             datasets = DatasetRepository(session)
-            now = self._clock.now()
-            dataset_id = await datasets.ensure_dataset(name, str(actor), now)
+            dataset_id = await datasets.ensure_dataset(name, str(actor), self._clock.now())
             parent = await datasets.latest(name)
-            async for batch in prepared_batches(rows, now):
+            async for batch in batches:
                 await _store(session, dataset_id, assembly, batch, reuse=parent is not None)
             if assembly.count == 0:
                 raise Invalid(f"{source} has no rows; a dataset needs at least one example.")
@@ -120,9 +131,17 @@ class DatasetService:
         return ImportedVersion(version, created, assembly.repeated_inputs, changes)
 
     async def import_text(self, actor: Actor, new: NewDatasetVersion) -> ImportedVersion:
-        """Store what came over the API as the dataset's next version; see `import_version`."""
-        return await self.import_version(
-            actor, new.name, read_examples(new), source=new.source, message=new.message
+        """Store what came over the API as the dataset's next version; see `import_version`.
+
+        Everything is read and hashed before the transaction begins, so that on SQLite nobody
+        else's writing waits for that; the bound of a body bounds what is held.
+        """
+        require(actor, Permission.DATASET_WRITE, new.name)
+        _check_name(new.name)
+        prepared = prepared_batches(read_examples(new), self._clock.now())
+        batches = [batch async for batch in prepared]
+        return await self._import(
+            actor, new.name, _in_order(batches), source=new.source, message=new.message
         )
 
     async def page(
@@ -380,6 +399,13 @@ class DatasetService:
         """Return every dataset with its newest version."""
         async with self._database.read_session() as session:
             return await DatasetRepository(session).summaries()
+
+
+async def _in_order(
+    batches: Iterable[Sequence[PreparedExample]],
+) -> AsyncIterator[Sequence[PreparedExample]]:
+    for batch in batches:
+        yield batch
 
 
 async def _store(

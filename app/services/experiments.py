@@ -327,17 +327,19 @@ class ExperimentService:
         async with self._database.read_session() as session:
             return await ExperimentRepository(session).runs(limit=limit)
 
-    async def run(self, reference: str) -> RunView:
+    async def run(self, reference: str, *, reader: Actor | None = None) -> RunView:
         """Return the run of a name, of a unique beginning of one, or `latest`.
 
-        `latest` is the newest run; `NotFound` says which names are close.
+        `latest` is the newest run; `NotFound` says which names are close. With a `reader` there are
+        only the runs that they may read.
         """
+        prefixes = None if reader is None else reader.prefixes(Permission.EXPERIMENT_READ)
         async with self._database.read_session() as session:
             experiments = ExperimentRepository(session)
             if reference == "latest":
-                found = await experiments.runs(limit=1)
+                found = await experiments.runs(prefixes=prefixes, limit=1)
             else:
-                found = await experiments.runs_named(reference)
+                found = await experiments.runs_named(reference, prefixes=prefixes)
         if len(found) == 1:
             return found[0]
         if found:

@@ -166,6 +166,7 @@ class GenerationService:
             found, total = await ProvenanceRepository(session).of_production(
                 wanted,
                 actor.prefixes(Permission.CHAT_READ),
+                actor.aliases,
                 before=None if cursor is None else decode_id(cursor),
                 limit=limit + 1,
             )
@@ -217,7 +218,7 @@ class GenerationService:
         _check_filter(wanted)
         async with self._database.read_session() as session:
             return await ProvenanceRepository(session).counts(
-                wanted, actor.prefixes(Permission.CHAT_READ)
+                wanted, actor.prefixes(Permission.CHAT_READ), actor.aliases
             )
 
     async def export(
@@ -291,7 +292,8 @@ def _check_filter(wanted: GenerationFilter) -> None:
 
 def _may_see(actor: Actor, home: GenerationHome) -> bool:
     if home.purpose == "chat":
-        return _may(actor, Permission.CHAT_READ, home.alias)
+        is_its_own = actor.aliases is None or home.alias in actor.aliases
+        return is_its_own and _may(actor, Permission.CHAT_READ, home.alias)
     return _may(actor, Permission.EXPERIMENT_READ, home.dataset)
 
 

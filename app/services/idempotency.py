@@ -6,9 +6,9 @@ in between, because the services' own sessions join the transaction that holds k
 (`app.database.joining`). An error undoes everything, the key too, so that the request may be mended
 and sent again.
 
-A key is its actor's, and is kept for a day. A second request while the first is under way is
-refused here (`InFlight`); on another replica over the same database it waits for the first and
-then gets its reply.
+A key is its actor's (a scoped credential has its own), and is kept for a day. A second request
+while the first is under way is refused here (`InFlight`); on another replica over the same database
+it waits for the first and then gets its reply.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class IdempotencyService:
         while the same key is under way, `KeyReused` if it stands for another request.
         """
         now = self._clock.now()
-        claim = KeyClaim(new_id(), str(actor), key, request_hash, now, now + KEPT)
+        claim = KeyClaim(new_id(), actor.requester, key, request_hash, now, now + KEPT)
         name = (claim.actor, claim.key)
         if name in self._in_flight:
             raise InFlight(_UNDER_WAY)

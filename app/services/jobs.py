@@ -6,28 +6,30 @@ matters: what is left of a job is derived from the stored outcomes, so a job tha
 twice costs the calls that were in flight and nothing else.
 
 A job does what its submitter may do: their grants at that moment travel with it, and the worker
-acts in their name.
+acts in their name, unless they were deactivated meanwhile. A job is seen by who may see its
+dataset, and by who asked for it; a scoped key sees what its scope names only.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
 from app.core.clock import Clock
-from app.core.errors import Conflict, NotFound, Unavailable
+from app.core.errors import Conflict, Forbidden, NotFound, Unavailable
 from app.core.hashing import JSON
 from app.core.ids import new_id
-from app.core.permissions import Actor, ActorKind, Grant, Permission, require
+from app.core.permissions import Actor, ActorKind, Credential, Grant, Permission, require
 from app.database import AsyncSession, Database, DatabaseError
 from app.repositories.experiments import ExperimentRepository
 from app.repositories.generations import GenerationRepository
 from app.repositories.job_queue import QUEUE_ENTRY, JobQueue, load_queue
 from app.repositories.jobs import JobRepository
+from app.repositories.users import UserRepository
 from app.schemas.aliases import is_alias
 from app.schemas.experiments import ExperimentView
 from app.schemas.jobs import (
@@ -97,7 +99,9 @@ class JobService:
             require(actor, Permission.PROMPT_READ, parse_reference(prompt, noun="prompt").name)
         if request.baseline is not None and is_alias(request.baseline):
             require(actor, Permission.ALIAS_READ, request.baseline)
-        return await self._submit(actor, request, None)
+            if not actor.may_use_alias(request.baseline):
+                raise NotFound(f"There is no alias {request.baseline}.")
+        return await self._submit(actor, request, None, dataset)
 
     async def resume(self, actor: Actor, number: int, request: ResumeRequest) -> JobView:
         """Ask to go on with an experiment; `Conflict` if it was cancelled or is being worked on."""
@@ -110,13 +114,13 @@ class JobService:
         )
         if experiment.status == "cancelled":
             raise Conflict(f"Experiment {number} was cancelled: start a new one.")
-        return await self._submit(actor, request, experiment.id)
+        return await self._submit(actor, request, experiment.id, _dataset(experiment))
 
     async def extend(self, actor: Actor, request: ExtendRequest) -> JobView:
         """Ask to carry a completed experiment on; the worker refuses what does not fit it."""
         experiment = await self._experiment(actor, request.extends)
         _require_run(actor, _dataset(experiment), budget=request.budget is not None, gate=False)
-        return await self._submit(actor, request, None)
+        return await self._submit(actor, request, None, _dataset(experiment))
 
     async def decide_gate(self, actor: Actor, number: int, request: GateRequest) -> JobView:
         """Ask for the decisions of an experiment's gate; `Conflict` if it was cancelled."""
@@ -124,24 +128,24 @@ class JobService:
         _require_run(actor, _dataset(experiment), budget=False, gate=True)
         if experiment.status == "cancelled":
             raise Conflict(f"Experiment {number} was cancelled: there is no gate for it.")
-        return await self._submit(actor, request, experiment.id)
+        return await self._submit(actor, request, experiment.id, _dataset(experiment))
 
     async def score(self, actor: Actor, request: ScoreRequest) -> JobView:
         """Ask to score the stored outputs of a run."""
-        await self._require_runs(actor, Permission.SCORE_WRITE, [request.run_id])
-        return await self._submit(actor, request, None)
+        dataset = await self._dataset_of(actor, Permission.SCORE_WRITE, [request.run_id])
+        return await self._submit(actor, request, None, dataset)
 
     async def compare(self, actor: Actor, request: CompareRequest) -> JobView:
         """Ask to compare runs."""
         runs = [request.baseline_run_id, *request.candidate_run_ids]
-        await self._require_runs(actor, Permission.SCORE_WRITE, runs)
-        return await self._submit(actor, request, None)
+        dataset = await self._dataset_of(actor, Permission.SCORE_WRITE, runs)
+        return await self._submit(actor, request, None, dataset)
 
     async def qualify(self, actor: Actor, request: QualifyRequest) -> JobView:
         """Ask to check a judge against people's labels."""
         require(actor, Permission.SCORE_WRITE)
-        await self._require_runs(actor, Permission.JUDGE_QUALIFY, request.run_ids)
-        return await self._submit(actor, request, None)
+        dataset = await self._dataset_of(actor, Permission.JUDGE_QUALIFY, request.run_ids)
+        return await self._submit(actor, request, None, dataset)
 
     async def _experiment(self, actor: Actor, number: int) -> ExperimentView:
         async with self._database.read_session() as session:
@@ -150,22 +154,25 @@ class JobService:
             raise NotFound(f"There is no experiment {number}.")
         return found
 
-    async def _require_runs(
+    async def _dataset_of(
         self, actor: Actor, permission: Permission, run_ids: Collection[UUID]
-    ) -> None:
+    ) -> str | None:
+        """Return the one dataset of runs that the actor may work on; None if they have several."""
         require(actor, permission)
         async with self._database.read_session() as session:
             names = await JobRepository(session).datasets_of_runs(run_ids)
         for run_id in run_ids:
             if run_id not in names or not actor.may(permission, names[run_id]):
                 raise NotFound(f"There is no run {run_id}.")
+        datasets = set(names.values())
+        return datasets.pop() if len(datasets) == 1 else None
 
     async def _submit(
-        self, actor: Actor, request: JobRequest, experiment_id: UUID | None
+        self, actor: Actor, request: JobRequest, experiment_id: UUID | None, dataset: str | None
     ) -> JobView:
         await self.prepare()  # before a session waits for the import
         async with self._database.write_session() as session:
-            job_id = await self.submit(session, actor, request, experiment_id)
+            job_id = await self.submit(session, actor, request, experiment_id, dataset)
             job = await _stored(session, job_id)
             await session.commit()
         return job
@@ -181,8 +188,12 @@ class JobService:
         actor: Actor,
         request: JobRequest,
         experiment_id: UUID | None,
+        dataset: str | None,
     ) -> UUID:
         """Queue a job in the caller's transaction and return its id.
+
+        By `dataset` it is decided who may see and stop it: also before there is an experiment, and
+        where there will be none. None is for whoever asked and who may see every dataset.
 
         Raises `Conflict` for a second run of an experiment that is being worked on.
         """
@@ -207,6 +218,7 @@ class JobService:
                     "shape": type(request).__name__,
                     "asked": request.model_dump(mode="json"),
                     "as": _pack_actor(actor),
+                    "dataset": dataset,
                 },
                 "detail": {},
             }
@@ -251,7 +263,7 @@ class JobService:
             experiment_id = (await self._experiment(actor, experiment)).id
         async with self._database.read_session() as session:
             found, total = await JobRepository(session).page(
-                actor=str(actor),
+                owner=_owner(actor),
                 prefixes=actor.prefixes(Permission.EXPERIMENT_READ),
                 statuses=statuses,
                 experiment_id=experiment_id,
@@ -282,14 +294,18 @@ class JobService:
             cost=float(sum(costs)) if costs else None,
         )
 
-    async def follow(self, actor: Actor, job_id: UUID) -> AsyncIterator[JobProgress]:
+    async def follow(
+        self, who: Actor | Callable[[], Awaitable[Actor]], job_id: UUID
+    ) -> AsyncIterator[JobProgress]:
         """Yield how far a job is whenever that has changed; the last one is of an ended job,
         unless the server stops before.
 
-        No session is held between two looks.
+        No session is held between two looks. A function that is given for `who` is asked at each of
+        them who looks: what they may see can change meanwhile.
         """
         told: JobProgress | None = None
         while told is None or not (told.job.ended or self._followed.is_set()):
+            actor = who if isinstance(who, Actor) else await who()
             now = await self.progress(actor, job_id)
             if now != told:
                 yield now
@@ -319,9 +335,11 @@ class JobService:
         require(actor, Permission.EXPERIMENT_READ)
         now = self._clock.now()
         async with self._database.write_session() as session:
-            jobs, job = JobRepository(session), await _seen(session, actor, job_id)
-            if job.actor != str(actor):
-                await _require_experiment(session, actor, job)
+            jobs = JobRepository(session)
+            await jobs.lock(job_id)  # a worker may be taking it at this moment
+            job = await _seen(session, actor, job_id)
+            if job.actor != _owner(actor):
+                await _require_dataset(session, actor, job_id)
             if job.asked is None:
                 raise Conflict("This is a process at a command line: stop it there.")
             if job.ended:
@@ -362,7 +380,8 @@ class JobService:
         """Mark a job as being worked on; None if it has ended or is not there.
 
         One that runs already was cut by the end of its worker: it is counted in
-        `detail["cut"]`, with about how many of its calls are unknown.
+        `detail["cut"]`, with about how many of its calls are unknown. Raises `Conflict` for one
+        that this version cannot read, `Forbidden` if who asked for it was deactivated.
         """
         require(actor, Permission.EXPERIMENT_RUN)
         async with self._database.write_session() as session:
@@ -381,13 +400,18 @@ class JobService:
             await jobs.change(job_id, status="running", started_at=started, detail=detail)
             view = await _stored(session, job_id)
             await session.commit()
-        return TakenJob(view, _unpack_request(request), _unpack_actor(request["as"]))
+        unpacked = _unpacked(view, request)
+        async with self._database.read_session() as session:
+            await _require_active(session, unpacked.actor)
+        return unpacked
 
     async def put_back(self, actor: Actor, job_id: UUID) -> None:
-        """Let another worker go on with a job that this one had to leave."""
+        """Let another worker go on with a job that this one had to leave; if it has ended
+        meanwhile, that stays."""
         require(actor, Permission.EXPERIMENT_RUN)
         async with self._database.write_session() as session:
-            await JobRepository(session).change(job_id, status="queued")
+            if (await _locked(session, job_id)).status == "running":
+                await JobRepository(session).change(job_id, status="queued")
             await session.commit()
 
     async def begin(self, actor: Actor, experiment_id: UUID, *, concurrency: int) -> UUID:
@@ -436,23 +460,24 @@ class JobService:
         """Add to what a job's row says of the work so far."""
         require(actor, Permission.EXPERIMENT_RUN)
         async with self._database.write_session() as session:
-            job = await _stored(session, job_id)
+            job = await _locked(session, job_id)
             await JobRepository(session).change(job_id, detail={**job.detail, **detail})
             await session.commit()
 
     async def end(
         self, actor: Actor, job_id: UUID, *, status: JobStatus, detail: Mapping[str, JSON]
     ) -> None:
-        """Record how the work ended: done, stopped or failed."""
+        """Record how the work ended: done, stopped or failed. The first end stays."""
         require(actor, Permission.EXPERIMENT_RUN)
         async with self._database.write_session() as session:
-            job = await _stored(session, job_id)
-            await JobRepository(session).change(
-                job_id,
-                status=status,
-                ended_at=self._clock.now(),
-                detail={**job.detail, **detail},
-            )
+            job = await _locked(session, job_id)
+            if not job.ended:
+                await JobRepository(session).change(
+                    job_id,
+                    status=status,
+                    ended_at=self._clock.now(),
+                    detail={**job.detail, **detail},
+                )
             await session.commit()
 
 
@@ -477,21 +502,40 @@ async def _stored(session: AsyncSession, job_id: UUID) -> JobView:
     return job
 
 
+async def _locked(session: AsyncSession, job_id: UUID) -> JobView:
+    """Return a job whose row is ours until commit."""
+    await JobRepository(session).lock(job_id)
+    return await _stored(session, job_id)
+
+
 async def _seen(session: AsyncSession, actor: Actor, job_id: UUID) -> JobView:
     job = await JobRepository(session).seen(
-        job_id, actor=str(actor), prefixes=actor.prefixes(Permission.EXPERIMENT_READ)
+        job_id, owner=_owner(actor), prefixes=actor.prefixes(Permission.EXPERIMENT_READ)
     )
     if job is None:
         raise NotFound(f"There is no job {job_id}.")
     return job
 
 
-async def _require_experiment(session: AsyncSession, actor: Actor, job: JobView) -> None:
-    """Refuse somebody else's job unless they may run experiments on its dataset."""
-    found = None
-    if job.experiment_id is not None:
-        found = await ExperimentRepository(session).by_id(job.experiment_id)
-    require(actor, Permission.EXPERIMENT_RUN, None if found is None else _dataset(found))
+async def _require_dataset(session: AsyncSession, actor: Actor, job_id: UUID) -> None:
+    """Refuse a job that is not one's own unless one may run experiments on its dataset."""
+    dataset = await JobRepository(session).dataset(job_id)
+    require(actor, Permission.EXPERIMENT_RUN, dataset)
+    if dataset is None and actor.prefixes(Permission.EXPERIMENT_RUN) is not None:
+        raise NotFound(f"There is no job {job_id}.")
+
+
+async def _require_active(session: AsyncSession, actor: Actor) -> None:
+    """Refuse to act in the name of a person who was deactivated."""
+    if actor.kind is ActorKind.USER:
+        user = await UserRepository(session).by_name(actor.name)  # no user is ever deleted
+        if user is not None and not user.is_active:
+            raise Forbidden(f"{actor}, who asked for it, is deactivated.")
+
+
+def _owner(actor: Actor) -> str | None:
+    """Return as whom an actor sees jobs for having asked for them."""
+    return None if actor.is_scoped else str(actor)
 
 
 def _pack_actor(actor: Actor) -> dict[str, JSON]:
@@ -502,7 +546,34 @@ def _pack_actor(actor: Actor) -> dict[str, JSON]:
         "grants": [
             {"permissions": sorted(grant.permissions), "prefix": grant.prefix} for grant in grants
         ],
+        "aliases": None if actor.aliases is None else sorted(actor.aliases),
+        "credential": _pack_credential(actor.credential),
     }
+
+
+def _pack_credential(credential: Credential | None) -> JSON:
+    if credential is None:
+        return None
+    return {
+        "key_id": str(credential.key_id),
+        "key": credential.key,
+        "is_scoped": credential.is_scoped,
+    }
+
+
+def _unpack_credential(packed: Mapping[str, Any] | None) -> Credential | None:
+    if packed is None:
+        return None
+    return Credential(UUID(packed["key_id"]), packed["key"], packed["is_scoped"])
+
+
+def _unpacked(view: JobView, request: Mapping[str, Any]) -> TakenJob:
+    try:
+        return TakenJob(view, _unpack_request(request), _unpack_actor(request["as"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise Conflict(
+            "This version of the workbench cannot read the job: ask for the same anew."
+        ) from error
 
 
 def _unpack_actor(packed: Mapping[str, Any]) -> Actor:
@@ -511,9 +582,17 @@ def _unpack_actor(packed: Mapping[str, Any]) -> Actor:
         Grant(frozenset(p for p in known if p in grant["permissions"]), grant["prefix"])
         for grant in packed["grants"]
     )
-    return Actor.of(ActorKind(packed["kind"]), packed["name"], grants)
+    aliases = packed.get("aliases")
+    return Actor.of(
+        ActorKind(packed["kind"]),
+        packed["name"],
+        grants,
+        aliases=None if aliases is None else frozenset(aliases),
+        credential=_unpack_credential(packed.get("credential")),
+    )
 
 
 def _unpack_request(packed: Mapping[str, Any]) -> JobRequest:
-    shape = next(shape for shape in _KINDS if shape.__name__ == packed["shape"])
+    shapes = {shape.__name__: shape for shape in _KINDS}
+    shape = shapes[packed["shape"]]
     return shape.model_validate(packed["asked"])

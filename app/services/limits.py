@@ -22,13 +22,12 @@ from app.core.usage_limits import (
     HolderKind,
     Limits,
     Settlement,
-    WindowKey,
     decide,
     settle,
     window_keys,
-    window_start,
 )
 from app.database import AsyncSession, Database
+from app.repositories.audit import AuditRepository
 from app.repositories.limits import LimitRepository
 from app.schemas.aliases import parse_alias
 from app.schemas.limits import LimitValues, LimitView
@@ -95,6 +94,8 @@ class LimitService:
             "updated_by": str(actor),
         }
         async with self._database.write_session() as session:
+            # Of two who set the first limits at once, the second is to see the first one's.
+            await AuditRepository(session).lock()
             limits = LimitRepository(session)
             before = await limits.get(holder)
             if before is None:
@@ -146,11 +147,11 @@ class LimitService:
         """Settle calls that ended, then admit or refuse new ones, one decision for each claim.
 
         Part of the caller's transaction, and its only use of limits: all rows are locked at once,
-        in one order. A settlement names the holders that its decision called `limited`.
+        in one order. A settlement names the windows that its decision called `reserved`.
         """
         limits = await self._known_limits(session)
         wanted = {key for claim in claims for key in window_keys(claim.holders, limits, now)}
-        touched = {key for it in settlements for key in _windows_of(it)}
+        touched = {key for it in settlements for key in it.windows}
         if not wanted and not touched:
             return [Decision(True) for _ in claims]
         repository = LimitRepository(session)
@@ -176,15 +177,6 @@ class LimitService:
             self._limits = await LimitRepository(session).all_limits()
             self._read_at = now
         return self._limits
-
-
-def _windows_of(settlement: Settlement) -> list[WindowKey]:
-    at = settlement.admitted_at
-    return [
-        WindowKey(*holder, span, window_start(span, at))
-        for holder in settlement.holders
-        for span in ("minute", "day", "month")
-    ]
 
 
 def _default_on_reach(holder: Holder) -> str:

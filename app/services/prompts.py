@@ -39,11 +39,11 @@ from app.schemas.prompts import (
 from app.services import audit
 from app.services.rendering import PromptRenderer
 
-__all__ = ["MAX_DIFF_LINES", "AlreadyRegistered", "NumberTaken", "PromptService", "Registered"]
+__all__ = ["AlreadyRegistered", "NumberTaken", "PromptService", "Registered"]
 
 Origin = Literal["builtin", "file", "api"]
 
-MAX_DIFF_LINES: Final = 20_000
+_MAX_DIFF_LINES: Final = 2_000
 """The longest texts that a server compares: the time goes with the square of their lines."""
 
 
@@ -260,9 +260,9 @@ class PromptService:
         """Return how the text of `after` differs; `Invalid` for texts too long to compare."""
         old, new = await self.read(actor, before), await self.read(actor, after)
         lines = list(old.content.text_lines()), list(new.content.text_lines())
-        if max(map(len, lines)) > MAX_DIFF_LINES:
+        if max(map(len, lines)) > _MAX_DIFF_LINES:
             raise Invalid(
-                f"A text has more than {MAX_DIFF_LINES:,} lines: read both and compare them there.",
+                f"A text has more than {_MAX_DIFF_LINES:,} lines: read both and compare them there.",
                 path="before",
             )
         changed = await asyncio.to_thread(_unified_diff, *lines, old.reference, new.reference)

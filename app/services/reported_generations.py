@@ -47,7 +47,7 @@ from app.schemas.reported_generations import (
     ReportedGenerationView,
 )
 from app.services.chat.outcome import estimated_usage
-from app.services.chat.texts import clean_request
+from app.services.chat.texts import clean_request, without_texts
 from app.services.serving import ServedVariant, ServingService
 from app.services.variants import VariantService
 
@@ -161,14 +161,13 @@ class ReportedGenerationService:
             )
         if report.variant is None:
             return _Place(alias, deployment, deployment.primary)
-        variant = await self._variants.get(report.variant)
-        for target in deployment.targets:
-            if target.variant_id == variant.id:
-                return _Place(alias, deployment, target)
-        raise Invalid(
-            f"Deployment {deployment.number} of {name} does not serve {variant.short_hash}.",
-            path="variant",
-        )
+        named = [target for target in deployment.targets if _is_named(target, report.variant)]
+        if len(named) != 1:
+            raise Invalid(
+                f"Deployment {deployment.number} of {name} does not serve {report.variant}.",
+                path="variant",
+            )
+        return _Place(alias, deployment, named[0])
 
     async def _served(
         self, actor: Actor, report: ReportedGeneration, place: _Place | None
@@ -231,6 +230,15 @@ class ReportedGenerationService:
         )
 
 
+def _is_named(target: DeploymentTargetView, reference: str) -> bool:
+    """Whether a target's variant is named by its id or the beginning of its hash.
+
+    No variant is looked up that the alias does not serve: it may not be the service's to know.
+    """
+    digits = reference.removeprefix("sha256:")
+    return reference == str(target.variant_id) or target.variant_hash.startswith(f"sha256:{digits}")
+
+
 def _priced(served: ServedVariant, price: Price | None) -> ServedVariant:
     """Return the variant at the price of another time."""
     price_id = None if price is None or price.id is None else UUID(price.id)
@@ -249,7 +257,9 @@ def _start(story: _Story, generation_id: UUID, actor: Actor) -> CallStart:
                 model_version_id=served.model_version_id,
                 provider=served.provider,
                 model_price_id=served.price_id,
-                applied_parameters=dict(story.request.parameters),
+                applied_parameters=dict(story.request.parameters)
+                if report.parameters is None
+                else without_texts(story.request.parameters),
                 left_out_parameters=dict(served.parameters.left_out),
             ),
             request=story.request.request_shape,
@@ -266,7 +276,7 @@ def _start(story: _Story, generation_id: UUID, actor: Actor) -> CallStart:
         deployment_id=None if place is None else place.deployment.id,
         bucket=None,
         is_stream=report.is_stream,
-        asked={"parameters": dict(report.parameters or {})},
+        asked={"parameters": without_texts(report.parameters or {})},
         flags=tuple(sorted(story.flags)),
         subject=story.subject,
         tags=dict(story.tags) or None,

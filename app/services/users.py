@@ -1,9 +1,10 @@
 """People and their roles: admit, grant, take back, deactivate.
 
-Whoever administers one team's names only may give out roles for that team only, and may change
-only people whose roles all lie there: a person's `external_id`, for instance, decides who signs in
-as them. There is always an active admin of everything. What a person may do changes everywhere
-within 5 s (see `app/services/sign_in.py`), and every change is on record.
+Whoever administers one team's names only may give out roles for that team only, and may change only
+people who have roles there and none elsewhere. Who signs in as a person, the `external_id`, is set
+by admins of everything only: that person may be given more later. There is always an active admin
+of everything. What a person may do changes everywhere within 5 s (see `app/services/sign_in.py`),
+and every change is on record.
 """
 
 from __future__ import annotations
@@ -68,7 +69,11 @@ class UserService:
     async def create(self, actor: Actor, new: NewUser) -> UserView:
         """Admit a person, who may do nothing until a role is granted; `Conflict` for one known."""
         require(actor, Permission.USER_WRITE)
+        if new.external_id is not None:
+            _require_everything(actor)
         async with self._database.write_session() as session:
+            # Of two who admit the same person at once, the second is to see the first one's.
+            await AuditRepository(session).lock()
             created = await self._create(session, actor, new)
             await session.commit()
         return created
@@ -96,6 +101,8 @@ class UserService:
         whoever has it next.
         """
         require(actor, Permission.USER_WRITE)
+        if "external_id" in changes.model_fields_set:
+            _require_everything(actor)
         async with self._database.write_session() as session:
             await AuditRepository(session).lock()
             user = await self._manageable(session, actor, name)
@@ -220,7 +227,7 @@ class UserService:
     async def _manageable(self, session: AsyncSession, actor: Actor, name: str) -> UserView:
         user = await _user(session, name)
         if not may_manage(actor, Permission.USER_WRITE, user):
-            raise Forbidden(f"{name} has roles outside of what {actor} administers.")
+            raise Forbidden(f"{name} is not only among those whom {actor} administers.")
         return user
 
     async def _record(
@@ -248,8 +255,18 @@ def own_view(actor: Actor) -> ActorView:
 
 
 def may_manage(actor: Actor, permission: Permission, user: UserView) -> bool:
-    """Whether the permission reaches everything that a user may do."""
-    return all(actor.may(permission, grant.prefix) for grant in user.grants)
+    """Whether the permission reaches everything that a user may do.
+
+    Who has no role is everybody's or nobody's: they may be given any later.
+    """
+    if actor.prefixes(permission) is None:
+        return True
+    return bool(user.grants) and all(actor.may(permission, grant.prefix) for grant in user.grants)
+
+
+def _require_everything(actor: Actor) -> None:
+    if actor.prefixes(Permission.USER_WRITE) is not None:
+        raise Forbidden("Who signs in as a person is set by an admin of everything.")
 
 
 def _require_within(actor: Actor, prefix: str) -> None:

@@ -6,8 +6,9 @@ goes into the next one. Nobody waits when nothing is under way; when the writer 
 for `window_s` more before it begins.
 
 The invariants: an item is written or its `submit` raises. An item that fails does not fail its
-neighbours: a batch that fails is written again item by item. Cancelling a `submit` does not take
-the item back.
+neighbours: a batch that fails by what is written is written again item by item. One that fails
+because the database does not answer fails as a whole, or all would wait for each. Cancelling a
+`submit` does not take the item back.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import contextvars
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from app.core.errors import Unavailable
-from app.database import AsyncSession, Database
+from app.core.errors import Unavailable, WorkbenchError
+from app.database import AsyncSession, Database, DatabaseError, IntegrityError
 
 __all__ = ["WriteBatches"]
 
@@ -26,6 +27,9 @@ ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 _MOST = 500
+_SQLSTATES_OF_ITEMS = frozenset({"22", "23", "40"})
+"""Classes of PostgreSQL's states (its documentation, appendix A): data, integrity, and transactions
+that were rolled back for the sake of another."""
 
 
 class WriteBatches(Generic[ItemT, ResultT]):
@@ -41,10 +45,12 @@ class WriteBatches(Generic[ItemT, ResultT]):
         write: Callable[[AsyncSession, Sequence[ItemT]], Awaitable[Sequence[ResultT]]],
         *,
         window_s: float = 0.002,
+        longest_s: float = 30.0,
     ) -> None:
         self._database = database
         self._write = write
         self._window_s = window_s
+        self._longest_s = longest_s
         self._waiting: list[tuple[ItemT, asyncio.Future[ResultT]]] = []
         self._arrived = asyncio.Event()
         self._closing = False
@@ -95,7 +101,7 @@ class WriteBatches(Generic[ItemT, ResultT]):
         try:
             results = await self._transaction([item for item, _ in batch])
         except Exception as error:  # whatever it is, the submitters have to hear it
-            if len(batch) > 1 and not isinstance(error, Unavailable):
+            if len(batch) > 1 and _is_of_items(error):
                 for one in batch:
                     await self._commit([one])
                 return
@@ -108,7 +114,23 @@ class WriteBatches(Generic[ItemT, ResultT]):
                 future.set_result(result)
 
     async def _transaction(self, items: Sequence[ItemT]) -> Sequence[ResultT]:
-        async with self._database.write_session() as session:
-            results = await self._write(session, items)
-            await session.commit()
+        try:
+            async with (
+                asyncio.timeout(self._longest_s),
+                self._database.write_session() as session,
+            ):
+                results = await self._write(session, items)
+                await session.commit()
+        except TimeoutError as error:
+            raise Unavailable(
+                f"The database did not write within {self._longest_s:g} s: try again later."
+            ) from error
         return results
+
+
+def _is_of_items(error: Exception) -> bool:
+    """Whether something that is written may be the cause, and not the database's state."""
+    if isinstance(error, DatabaseError):
+        state = str(getattr(error.orig, "sqlstate", None) or "")
+        return isinstance(error, IntegrityError) or state[:2] in _SQLSTATES_OF_ITEMS
+    return not isinstance(error, (WorkbenchError, OSError))

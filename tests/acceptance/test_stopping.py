@@ -128,7 +128,7 @@ def test_ctrl_c_finishes_what_is_in_flight_and_resume_does_the_rest(
         process = line.start(*RUN)
         assert process.stderr is not None
         for text in process.stderr:
-            if text.startswith("progress "):
+            if text.startswith("progress ") and not text.startswith("progress 0/"):
                 break
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)

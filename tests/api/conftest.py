@@ -34,6 +34,27 @@ class ClientOf(Protocol):
         ...
 
 
+# Where the two databases may answer differently: keys and their races, order, content.
+_ON_BOTH = frozenset({"test_idempotency", "test_generations", "test_pages", "test_conversations"})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Routes run on SQLite at every change, on PostgreSQL every night, but for some.
+
+    The services and repositories below them run on both at every change.
+    """
+    here = Path(__file__).parent
+    for item in items:
+        kind = getattr(item, "callspec", None)
+        if (
+            here in item.path.parents
+            and item.path.stem not in _ON_BOTH
+            and kind
+            and kind.params.get("database_kind") == "postgresql"
+        ):
+            item.add_marker(pytest.mark.nightly)
+
+
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
     environment = {"WORKBENCH_DATABASE_URL": database_url, "WORKBENCH_KEY_SECRET": KEY_SECRET}
@@ -96,6 +117,27 @@ async def service_client(application: FastAPI, services: Services) -> AsyncItera
             return await clients.enter_async_context(_client(application, made.secret))
 
         yield service_client
+
+
+@pytest.fixture
+async def scoped_client(application: FastAPI, services: Services) -> AsyncIterator[ScopedClient]:
+    """Makes clients of users who are there, with keys that may do less than they."""
+    async with AsyncExitStack() as clients:
+
+        async def scoped_client(user: str, **scope: object) -> httpx2.AsyncClient:
+            new = NewApiKey(name=f"{user}-scoped", user=user, scope=KeyScope.model_validate(scope))
+            made = await services.api_keys.create(local_actor(), new)
+            return await clients.enter_async_context(_client(application, made.secret))
+
+        yield scoped_client
+
+
+class ScopedClient(Protocol):
+    """Makes clients of scoped keys: `await scoped_client("ana", prefix="payments/*")`."""
+
+    def __call__(self, user: str, **scope: object) -> Awaitable[httpx2.AsyncClient]:
+        """Return a client that signs in with a new key of the user with this scope."""
+        ...
 
 
 class ServiceClient(Protocol):

@@ -13,7 +13,7 @@ from app.core.permissions import Actor, Permission, Role
 from app.schemas.api_keys import KeyScope
 from app.schemas.prompts import PromptContent
 from app.schemas.variants import VariantView
-from tests.api.conftest import ClientOf, ServiceClient
+from tests.api.conftest import ClientOf, ScopedClient, ServiceClient
 
 NAME = "support-bot@production"
 DEPLOYMENTS = f"/api/aliases/{NAME}/deployments"
@@ -244,3 +244,29 @@ async def test_an_alias_that_is_not_there_is_not_found(
     client: httpx2.AsyncClient, deployed: VariantView, path: str
 ) -> None:
     assert (await client.get(path)).status_code == 404
+
+
+async def test_an_alias_is_moved_only_to_what_its_mover_may_read(
+    services: Services, actor: Actor, client_of: ClientOf
+) -> None:
+    secret = await make_variant(services, actor, 1, "claims/secret")
+    own = await make_variant(services, actor, 1, "payments/bot")
+    operator = await client_of(Role.OPERATOR, prefix="payments/")
+    url = "/api/aliases/payments/bot@production/deployments"
+    for body in (
+        move(secret),
+        move(own, canaries=[{"variant": secret.short_hash, "weight": 0.1}]),
+        move(own, fallbacks=[str(secret.id)]),
+    ):
+        assert (await operator.post(url, json=body)).status_code == 404
+    assert (await operator.post(url, json=move(own))).status_code == 201
+
+
+async def test_a_key_of_some_aliases_moves_no_other(
+    variants: tuple[VariantView, VariantView], client_of: ClientOf, scoped_client: ScopedClient
+) -> None:
+    await client_of(Role.OPERATOR, name="opa")
+    bound = await scoped_client("opa", aliases=[NAME])
+    other = "/api/aliases/other@production/deployments"
+    assert (await bound.post(other, json=move(variants[0]))).status_code == 404
+    assert (await bound.post(DEPLOYMENTS, json=move(variants[0]))).status_code == 201

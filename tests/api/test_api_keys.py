@@ -112,6 +112,43 @@ async def test_a_team_admin_makes_keys_within_the_team_only(client_of: ClientOf)
     assert (await team.post(f"{KEYS}/root-key/revoke")).status_code == 403
 
 
+async def test_what_a_team_admin_makes_for_others_never_reaches_beyond_the_team(
+    client: httpx2.AsyncClient, anonymous: httpx2.AsyncClient, client_of: ClientOf
+) -> None:
+    """A key could otherwise be kept until its owner is given more."""
+    team = await client_of(Role.ADMIN, prefix="payments/", name="team")
+    await team.post("/api/users", json={"name": "new"})
+    assert (await team.post(KEYS, json={"name": "early", "user": "new"})).status_code == 403
+    await team.post("/api/users/new/grants", json={"role": "viewer", "prefix": "payments/"})
+    assert (await client.post(KEYS, json={"name": "wide", "user": "new"})).status_code == 201
+    secrets = [
+        await made(team, name="spare", user="new"),
+        (await team.post(f"{KEYS}/wide/rotate", json={})).json()["secret"],
+    ]
+    await client.post("/api/users/new/grants", json={"role": "admin"})
+    for secret in secrets:
+        me = await anonymous.get("/api/users/me", headers={"Authorization": f"Bearer {secret}"})
+        assert me.json()["prefixes"] == ["payments/"]
+        granted = await anonymous.post(
+            "/api/users/team/grants",
+            json={"role": "admin"},
+            headers={"Authorization": f"Bearer {secret}"},
+        )
+        assert granted.status_code == 403
+
+
+async def test_an_admin_of_two_teams_says_for_which_of_them_a_key_is(
+    client: httpx2.AsyncClient, client_of: ClientOf
+) -> None:
+    teams = await client_of(Role.ADMIN, prefix="payments/", name="teams")
+    await client.post("/api/users/teams/grants", json={"role": "admin", "prefix": "support/"})
+    await client_of(Role.VIEWER, prefix="payments/", name="ana")
+    refused = await teams.post(KEYS, json={"name": "x", "user": "ana"})
+    assert (refused.status_code, refused.json()["path"]) == (422, "scope.prefix")
+    body = {"name": "x", "user": "ana", "scope": {"prefix": "payments/*"}}
+    assert (await teams.post(KEYS, json=body)).status_code == 201
+
+
 async def test_a_scoped_key_does_less_than_its_user(
     client: httpx2.AsyncClient, anonymous: httpx2.AsyncClient
 ) -> None:

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from starlette.types import Message, Receive, Scope, Send
 
 from app.api.authorisation import PUBLIC
-from app.api.bodies import MAX_DEPTH, Bodies, BodyRules, JSONDepth
+from app.api.bodies import MAX_DEPTH, Bodies, BodyRules, JSONDepth, PatientRequest
 from app.core.permissions import Role
 from app.core.settings import Settings
 from app.main import create_app
-from tests.api.conftest import ClientOf
+from tests.api.conftest import ClientOf, key_of
 
 JSON_TYPE = {"content-type": "application/json"}
 LIMIT = 10_000
@@ -43,8 +43,12 @@ async def client(settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
         return len(await request.body())
 
     async with application.router.lifespan_context(application):
-        transport = httpx2.ASGITransport(app=application)
-        async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+        key = await key_of(application.state.services, "ana", Role.RESEARCHER)
+        async with httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app=application),
+            base_url="http://test",
+            headers={"Authorization": f"Bearer {key}"},
+        ) as client:
             yield client
 
 
@@ -100,9 +104,41 @@ async def test_a_longer_body_is_413_whatever_it_announces(client: httpx2.AsyncCl
 
 async def test_an_import_may_be_larger(client: httpx2.AsyncClient) -> None:
     body = json.dumps({"name": "x", "text": "x" * LIMIT}).encode()
-    assert (await client.post("/api/datasets", content=body, headers=JSON_TYPE)).status_code == 401
+    imported = await client.post("/api/datasets", content=body, headers=JSON_TYPE)
+    assert imported.json()["detail"] != (await post(client, body)).json()["detail"]
+    assert imported.status_code == 422
     elsewhere = await client.post("/api/variants", content=body, headers=JSON_TYPE)
     assert elsewhere.status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/api/datasets", "/api/datasets/nobody", "/v1/chat/completions"])
+@pytest.mark.parametrize("credential", [None, "wb_unknown"])
+async def test_no_body_is_read_of_whoever_has_not_signed_in(
+    client: httpx2.AsyncClient, path: str, credential: str | None
+) -> None:
+    read = 0
+
+    async def pieces() -> AsyncIterator[bytes]:
+        nonlocal read
+        for _ in range(100):
+            read += 1
+            yield b"{no JSON"
+
+    client.headers.pop("Authorization")
+    headers = JSON_TYPE if credential is None else {**JSON_TYPE, "Authorization": credential}
+    request = client.build_request("POST", path, content=pieces(), headers=headers)
+    reply = await client.send(request)
+    without_body = await client.post(path, headers=headers)
+    assert (reply.status_code, read) == (without_body.status_code, 0)
+    assert reply.status_code == (404 if path.endswith("nobody") else 401)
+
+
+async def test_a_wrong_credential_is_counted_once_though_a_body_comes_with_it(
+    client: httpx2.AsyncClient,
+) -> None:
+    wrong = {**JSON_TYPE, "Authorization": "Bearer wb_no_such_key"}
+    replies = [await client.post("/api/datasets", content=b"{}", headers=wrong) for _ in range(6)]
+    assert [reply.status_code for reply in replies] == [401] * 5 + [429]
 
 
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
@@ -131,6 +167,32 @@ async def test_nul_is_no_character_of_a_body(client: httpx2.AsyncClient) -> None
     assert (await post(client, rb'{"a": "\u0000"}')).status_code == 422
     assert (await post(client, rb'{"a": "\\\u0000"}')).status_code == 422
     assert (await post(client, rb'{"a": "\\u0000"}')).status_code == 200
+
+
+async def test_the_event_loop_goes_on_while_a_large_body_is_parsed() -> None:
+    value = {"examples": [{"key": f"k{n}", "input": {"n": n}} for n in range(100_000)]}
+    body = json.dumps(value).encode()
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body}
+
+    parsing = asyncio.create_task(PatientRequest({"type": "http", "headers": []}, receive).json())
+    turns = 0
+    while not parsing.done():
+        turns += 1
+        await asyncio.sleep(0.001)
+    assert parsing.result() == value
+    assert turns > 5  # in one go it would be two or three
+
+
+async def test_what_was_parsed_aside_is_stored_or_refused_as_usual(client_of: ClientOf) -> None:
+    ana = await client_of(Role.RESEARCHER)
+    examples = [{"input": {"text": f"{n} " + "x" * 300}} for n in range(1_000)]
+    body = json.dumps({"name": "large", "examples": examples}).encode()
+    stored = await ana.post("/api/datasets", content=body, headers=JSON_TYPE)
+    assert (stored.status_code, stored.json()["version"]["example_count"]) == (201, 1_000)
+    refused = await ana.post("/api/datasets", content=body[:-1], headers=JSON_TYPE)
+    assert refused.status_code == 422
 
 
 async def test_a_body_that_does_not_arrive_in_time_is_408() -> None:

@@ -11,11 +11,13 @@ import orjson
 import pytest
 
 from app.bootstrap import Services
-from app.core.permissions import Role, local_actor
+from app.core.permissions import Actor, Role, local_actor
 from app.core.settings import Settings, load_settings
+from app.schemas.aliases import read_deployment_request
 from app.schemas.api_keys import KeyScope
+from app.schemas.limits import LimitValues
 from app.schemas.prompts import PromptContent
-from tests.api.conftest import KEY_SECRET, ClientOf, ServiceClient
+from tests.api.conftest import KEY_SECRET, ClientOf, ScopedClient, ServiceClient
 from tests.fake_provider import FakeProvider
 
 ALIAS = "support-bot@production"
@@ -94,6 +96,22 @@ async def test_an_answer_comes_as_it_grows_and_ends_with_what_is_stored(
     assert reply.headers["x-workbench-generation"] == stored["answer"]["generation_id"]
 
 
+async def test_an_answer_tells_the_limits_and_warns_of_those_it_passes(
+    chatter: httpx2.AsyncClient, services: Services, actor: Actor
+) -> None:
+    values = LimitValues(requests_per_minute=1, on_reach="warn")
+    await services.limits.set(actor, "alias", ALIAS, values)
+    found = await begin(chatter)
+    warned = []
+    for stream in (False, True):
+        reply = await chatter.post(
+            f"/api/conversations/{found}/messages", json={"content": "hi", "stream": stream}
+        )
+        assert reply.headers["x-ratelimit-limit-requests"] == "1"
+        warned.append("x-workbench-limit-warning" in reply.headers)
+    assert warned == [False, True]
+
+
 def _event(block: str) -> tuple[str, Any]:
     lines = dict(line.split(": ", 1) for line in block.splitlines())
     return lines["event"], orjson.loads(lines["data"])
@@ -141,6 +159,22 @@ async def test_a_service_chats_through_its_own_aliases_only(service_client: Serv
     assert refused.status_code == 404
 
 
+async def test_a_fixed_text_names_no_record(
+    chatter: httpx2.AsyncClient, services: Services
+) -> None:
+    await services.aliases.deploy(
+        local_actor(),
+        ALIAS,
+        read_deployment_request({"kind": "disable", "message": "At noon.", "reason": "a test"}),
+    )
+    reply = await chatter.post(
+        f"/api/conversations/{await begin(chatter)}/messages",
+        json={"content": "hi", "stream": True},
+    )
+    assert "At noon." in reply.text
+    assert "x-workbench-generation" not in reply.headers
+
+
 async def test_pages_of_conversations_are_the_last_used_first(chatter: httpx2.AsyncClient) -> None:
     made = [await begin(chatter) for _ in range(5)]
     await chatter.post(f"/api/conversations/{made[0]}/messages", json={"content": "hi"})
@@ -154,3 +188,25 @@ async def test_pages_of_conversations_are_the_last_used_first(chatter: httpx2.As
             break
         query = {"limit": 2, "cursor": page["next_cursor"]}
     assert seen == [made[0], *reversed(made[1:])]
+
+
+@pytest.mark.parametrize(
+    ("scope", "seen"),
+    [
+        ({"aliases": [ALIAS]}, True),
+        ({"aliases": ["other@production"]}, False),
+        ({"prefix": "payments/*"}, False),
+        ({"permissions": ["prompt:read"]}, False),
+    ],
+)
+async def test_a_scoped_key_has_the_conversations_of_its_aliases_only(
+    client_of: ClientOf, scoped_client: ScopedClient, scope: dict[str, object], seen: bool
+) -> None:
+    ana = await client_of(Role.RESEARCHER, Role.AUDITOR, name="ana")
+    begun = await ana.post("/api/conversations", json={"alias": ALIAS, "title": "mine"})
+    url = f"/api/conversations/{begun.json()['id']}"
+    scoped = await scoped_client("ana", **scope)
+    listed = (await scoped.get("/api/conversations")).json()
+    assert (len(listed["items"]), listed["total_estimate"]) == (seen, seen)
+    for reply in (await scoped.get(url), await scoped.get(f"{url}/messages")):
+        assert reply.status_code == (200 if seen else 404)

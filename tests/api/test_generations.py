@@ -16,7 +16,7 @@ from app.core.settings import Settings, load_settings
 from app.database import Database
 from app.repositories.audit import AuditRepository
 from app.schemas.prompts import PromptContent
-from tests.api.conftest import KEY_SECRET, ClientOf
+from tests.api.conftest import KEY_SECRET, ClientOf, ScopedClient
 from tests.api.measured import measure, stock
 from tests.fake_provider import FakeProvider
 
@@ -216,3 +216,19 @@ async def test_production_below_other_names_is_not_there(
     assert (await viewer.get("/api/generations")).status_code == 403
     assert (await viewer.get(path)).status_code == 404
     assert await openings(services.database) == []
+
+
+async def test_a_key_of_some_aliases_sees_answers_of_no_other(
+    client: httpx2.AsyncClient, scoped_client: ScopedClient, services: Services
+) -> None:
+    for alias in ("payments/bot@production", "claims/bot@production"):
+        await chat(services, client, alias)
+    bound = await scoped_client("everything", aliases=["payments/bot@production"])
+
+    assert [item["alias"] for item in await chats(bound)] == ["payments/bot@production"]
+    assert (await bound.get("/api/generations/counts")).json()["answers"] == 1
+    seen = {
+        item["alias"]: (await bound.get(f"/api/generations/{item['id']}")).status_code
+        for item in await chats(client)
+    }
+    assert seen == {"payments/bot@production": 200, "claims/bot@production": 404}

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from app.bootstrap import Services
 from app.core.permissions import Actor, Role
 from app.services.idempotency import Effect, Reply
-from tests.api.conftest import ClientOf
+from tests.api.conftest import ClientOf, ScopedClient
 
 PATH = "/api/prompts/triage/versions"
 
@@ -151,3 +151,16 @@ def test_every_post_that_creates_takes_a_key(application: FastAPI) -> None:
     }
     without = {path for path, names in creating.items() if "Idempotency-Key" not in names}
     assert without <= {"/api/keys", "/api/keys/{name}/rotate"}
+
+
+async def test_a_scoped_key_is_not_told_what_another_key_of_its_owner_did(
+    client_of: ClientOf, scoped_client: ScopedClient
+) -> None:
+    ana = await client_of(Role.RESEARCHER, name="ana")
+    narrow = await scoped_client("ana", prefix="payments/*")
+    body = {"content": {"messages": [{"role": "user", "content": "hi"}]}}
+    headers = {"Idempotency-Key": "the-same"}
+    url = "/api/prompts/claims/x/versions"
+    assert (await ana.post(url, json=body, headers=headers)).status_code == 201
+    assert (await narrow.post(url, json=body, headers=headers)).status_code == 404
+    assert "idempotent-replayed" in (await ana.post(url, json=body, headers=headers)).headers

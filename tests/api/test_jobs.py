@@ -11,8 +11,9 @@ import pytest
 
 from app.bootstrap import Services
 from app.core.logging import create_logger
-from app.core.permissions import Role
-from tests.api.conftest import ClientOf
+from app.core.permissions import Role, local_actor
+from app.schemas.users import NewGrant
+from tests.api.conftest import ClientOf, ScopedClient
 from tests.api.measured import asked, done, stock
 from workbench.worker import Desk
 
@@ -182,3 +183,92 @@ async def test_a_wrong_field_is_named_before_anything_is_queued(
     reply = await client.post("/api/experiments", json=asked(**change))
     assert (reply.status_code, reply.json()["path"]) == (422, path), reply.json()
     assert (await client.get("/api/jobs")).json()["items"] == []
+
+
+async def test_a_scoped_key_has_the_jobs_of_its_names_and_no_others_of_its_owner(
+    client_of: ClientOf, scoped_client: ScopedClient, services: Services
+) -> None:
+    await stock(services, dataset="claims/sums", prompt="claims/ask")
+    await stock(services, dataset="payments/sums", prompt="payments/ask")
+    ana = await client_of(Role.RESEARCHER, name="ana")
+    narrow = await scoped_client("ana", prefix="payments/*")
+    other = await ana.post(
+        "/api/experiments", json=asked(dataset="claims/sums", prompt="claims/ask")
+    )
+    own = await narrow.post(
+        "/api/experiments", json=asked(dataset="payments/sums", prompt="payments/ask")
+    )
+
+    listed = (await narrow.get("/api/jobs")).json()
+    assert ([job["id"] for job in listed["items"]], listed["total_estimate"]) == (
+        [own.json()["id"]],
+        1,
+    )
+    assert (await narrow.get(f"/api/jobs/{other.json()['id']}")).status_code == 404
+    assert (await narrow.post(f"/api/jobs/{other.json()['id']}/stop")).status_code == 404
+    assert (await narrow.post(f"/api/jobs/{own.json()['id']}/stop")).status_code == 200
+    assert (await ana.post(f"/api/jobs/{other.json()['id']}/stop")).status_code == 200
+
+
+async def test_a_job_acts_within_the_scope_of_the_key_that_asked_for_it(
+    client_of: ClientOf, scoped_client: ScopedClient, services: Services
+) -> None:
+    await stock(services)
+    await client_of(Role.RESEARCHER, name="ana")
+    narrow = await scoped_client("ana", aliases=["a@production"])
+    reply = await narrow.post("/api/experiments", json=asked())
+
+    taken = await services.jobs.take(local_actor(), UUID(reply.json()["id"]))
+
+    assert taken is not None
+    assert taken.actor.aliases == frozenset({"a@production"})
+    assert taken.actor.is_scoped
+    assert taken.actor.credential is not None
+    assert taken.actor.credential.key == "ana-scoped"
+
+
+async def test_stopping_a_job_that_is_no_experiment_yet_takes_the_right_on_its_dataset(
+    client_of: ClientOf, services: Services
+) -> None:
+    await stock(services, dataset="claims/sums", prompt="claims/ask")
+    ana = await client_of(Role.RESEARCHER, prefix="claims/")
+    reply = await ana.post(
+        "/api/experiments", json=asked(dataset="claims/sums", prompt="claims/ask")
+    )
+    other = await client_of(Role.RESEARCHER, prefix="payments/", name="bo")
+    await services.users.grant(local_actor(), "bo", NewGrant(role=Role.VIEWER))
+    colleague = await client_of(Role.RESEARCHER, prefix="claims/")
+
+    assert (await other.get(reply.headers["location"])).status_code == 200
+    assert (await other.post(f"{reply.headers['location']}/stop")).status_code == 404
+    assert (await colleague.post(f"{reply.headers['location']}/stop")).status_code == 200
+
+
+async def test_no_work_is_done_in_the_name_of_somebody_who_was_deactivated(
+    client: httpx2.AsyncClient, client_of: ClientOf, services: Services
+) -> None:
+    await stock(services)
+    ana = await client_of(Role.RESEARCHER, name="ana")
+    reply = await ana.post("/api/experiments", json=asked())
+    await services.users.deactivate(local_actor(), "ana")
+
+    job = (await done(services, client, reply))["job"]
+
+    assert (job["status"], job["experiment"]) == ("failed", None)
+    assert job["detail"]["error"]["code"] == "forbidden"
+
+
+async def test_whoever_is_deactivated_follows_no_longer(
+    client_of: ClientOf, services: Services
+) -> None:
+    await stock(services)
+    ana = await client_of(Role.RESEARCHER, name="ana")
+    reply = await ana.post("/api/experiments", json=asked())
+
+    following = asyncio.create_task(ana.get(f"{reply.headers['location']}/events"))
+    await services.users.deactivate(local_actor(), "ana")
+    async with asyncio.timeout(15):
+        told = events((await following).text)
+
+    assert [name for name, _ in told] == ["progress", "error"]
+    assert told[-1][1]["status"] == 403

@@ -91,7 +91,8 @@ async def test_only_whoever_may_read_metrics_does(watched: Watched) -> None:
     scope = KeyScope(permissions=frozenset({Permission.METRICS_READ}))
     new = NewApiKey(name="prometheus", is_service=True, scope=scope)
     service = (await watched.services.api_keys.create(local_actor(), new)).secret
-    for key, status in ((viewer, 403), ("wb_nobody", 401), (service, 200)):
+    team = await key_of(watched.services, "tom", Role.OPERATOR, prefix="payments/")
+    for key, status in ((viewer, 403), (team, 403), ("wb_nobody", 401), (service, 200)):
         headers = {"Authorization": f"Bearer {key}"}
         reply = await watched.client.get("/metrics", headers=headers)
         assert reply.status_code == status, reply.text

@@ -17,7 +17,8 @@ from app.core.permissions import Actor, ActorKind, Grant, Permission, Role
 from app.models import ApiKey, RoleGrant, User
 from app.schemas.users import NewGrant, NewUser
 from app.services.audit import first_broken_entry
-from tests.api.conftest import ClientOf
+from tests.api.conftest import ClientOf, ScopedClient
+from tests.api.measured import asked, stock
 from tests.audit_records import recorded
 
 USERS = "/api/users"
@@ -104,6 +105,24 @@ async def test_a_name_changes_until_something_is_on_record_under_it(
     assert "Records say what everything did" in refused.json()["detail"]
 
 
+async def test_a_name_with_a_job_or_a_kept_reply_does_not_change_hands(
+    client: httpx2.AsyncClient, client_of: ClientOf, scoped_client: ScopedClient, services: Services
+) -> None:
+    await stock(services)
+    ana = await client_of(Role.RESEARCHER, name="ana")
+    await client_of(Role.RESEARCHER, name="bo")
+    bo = await scoped_client("bo", permissions=["prompt:write"])
+    version = {"content": {"messages": [{"role": "user", "content": "hi"}]}}
+    draft = await bo.post(
+        "/api/prompts/x/versions", json=version, headers={"Idempotency-Key": "the-same"}
+    )
+    assert draft.status_code == 201
+    assert (await ana.post("/api/experiments", json=asked())).status_code == 202
+    for name in ("ana", "bo"):
+        renamed = await client.patch(f"{USERS}/{name}", json={"name": f"{name}-gone"})
+        assert renamed.status_code == 409
+
+
 async def test_an_external_id_is_set_kept_and_removed(client: httpx2.AsyncClient) -> None:
     await client.post(USERS, json={"name": "ana"})
     seen = []
@@ -161,6 +180,28 @@ class TestTeamAdmin:
     ) -> None:
         response = await team_admin.delete(f"{USERS}/everything/grants/auditor")
         assert response.status_code == 403
+
+    async def test_says_not_who_signs_in_as_a_person(
+        self, client: httpx2.AsyncClient, team_admin: httpx2.AsyncClient
+    ) -> None:
+        """The person may be given roles elsewhere later."""
+        identified = {"name": "ana", "external_id": "idp|mine"}
+        assert (await team_admin.post(USERS, json=identified)).status_code == 403
+        assert (await team_admin.post(USERS, json={"name": "ana"})).status_code == 201
+        grant = {"role": "viewer", "prefix": "payments/"}
+        assert (await team_admin.post(f"{USERS}/ana/grants", json=grant)).status_code == 201
+        changes = {"external_id": "idp|mine"}
+        assert (await team_admin.patch(f"{USERS}/ana", json=changes)).status_code == 403
+        assert (await client.patch(f"{USERS}/ana", json=changes)).status_code == 200
+
+    async def test_changes_nobody_without_a_role_in_the_team(
+        self, client: httpx2.AsyncClient, team_admin: httpx2.AsyncClient
+    ) -> None:
+        await client.post(USERS, json={"name": "new"})
+        assert (await team_admin.post(f"{USERS}/new/deactivate")).status_code == 403
+        assert (await team_admin.patch(f"{USERS}/new", json={"name": "old"})).status_code == 403
+        await team_admin.post(f"{USERS}/new/grants", json={"role": "viewer", "prefix": "payments/"})
+        assert (await team_admin.post(f"{USERS}/new/deactivate")).status_code == 200
 
     @pytest.mark.parametrize(
         ("method", "path", "body"),
@@ -284,6 +325,28 @@ class TestOnBothDatabases:
             ]
             for name in ("ana", "bo"):
                 await services.users.reactivate(actor, name)
+
+    async def test_of_those_who_make_the_same_at_once_one_is_told_of_the_conflict(
+        self, client: httpx2.AsyncClient
+    ) -> None:
+        bodies: tuple[tuple[str, dict[str, Any]], ...] = (
+            (USERS, {"name": "ana"}),
+            ("/api/keys", {"name": "mine"}),
+        )
+        for path, body in bodies:
+            replies = await asyncio.gather(*(client.post(path, json=body) for _ in range(5)))
+            assert sorted(reply.status_code for reply in replies) == [201, 409, 409, 409, 409]
+
+    async def test_of_those_who_set_the_first_limits_at_once_the_last_wins(
+        self, client: httpx2.AsyncClient
+    ) -> None:
+        replies = await asyncio.gather(
+            *(
+                client.put("/api/limits/user/ana", json={"requests_per_minute": number})
+                for number in range(1, 6)
+            )
+        )
+        assert [reply.status_code for reply in replies] == [200] * 5
 
     async def test_only_one_first_user_is_made(self, services: Services, actor: Actor) -> None:
         outcomes = await asyncio.gather(

@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from tests.benchmarks.measure import report
+from tests.command_line import PROMPT, CommandLine
 from tests.fake_provider import FakeProviderProcess, ProviderOptions
 from tests.serving import ALIAS, Served, chat_environment, chat_workspace, served
 
@@ -226,3 +227,86 @@ def _server(server: Served) -> psutil.Process:
     busy = [p for p in family if any(c.laddr.port == port for c in p.net_connections("tcp"))]
     assert busy, f"nobody listens on {port} ({os.getpid()})"
     return busy[-1]
+
+
+def test_100_open_streams_hold_no_connection(tmp_path: Path, database_url: str) -> None:
+    options = ProviderOptions(latency_ms=0, stream_interval_ms=400)
+    with FakeProviderProcess(options) as provider:
+        line = chat_workspace(tmp_path, chat_environment(database_url, provider), MODEL)
+        with served(line, "--no-worker") as server:
+            ours, _ = targets(server, provider)
+            most = asyncio.run(connections_while_streaming(server, ours, 100))
+    report(f"100 open streams, {kind(database_url)}", {"connections_in_use": most})
+    assert most == 0
+
+
+async def connections_while_streaming(server: Served, target: Target, count: int) -> float:
+    """Return how many database connections are in use while streams are open and nothing else."""
+    headers = {"Authorization": f"Bearer {target.key}"}
+    admin = {"Authorization": f"Bearer {server.admin_key}"}
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        replies = [
+            await session.post(
+                f"{target.url}/chat/completions", json=target.body(stream=True), headers=headers
+            )
+            for _ in range(count)
+        ]
+        looks = []
+        for _ in range(5):
+            async with session.get(f"{server.url}/metrics", headers=admin) as reply:
+                text = await reply.text()
+            looks.append(
+                sum(
+                    float(row.rpartition(" ")[2])
+                    for row in text.splitlines()
+                    if row.startswith("workbench_database_connections{")
+                )
+            )
+        for reply in replies:
+            assert reply.status == 200
+            reply.close()
+    return statistics.median(looks)
+
+
+def test_an_experiment_beside_chats_changes_their_p99_by_less_than_a_tenth(
+    tmp_path: Path, database_url: str
+) -> None:
+    options = ProviderOptions(latency_ms=100, answer="arithmetic")
+    with FakeProviderProcess(options) as provider:
+        environment = chat_environment(database_url, provider)
+        line = chat_workspace(tmp_path, environment, MODEL)
+        question(line, 5000)
+        with served(line, "--no-worker") as server:
+            ours, _ = targets(server, provider)
+            alone = [asyncio.run(open_loop(ours, 20, 15)) for _ in range(3)]
+            running = line.start(*ASK)
+            beside = [asyncio.run(open_loop(ours, 20, 15)) for _ in range(3)]
+            ended = running.poll()
+            running.terminate()
+            running.communicate(timeout=60)
+    p99 = [statistics.median(at(run, 0.99) for run in runs) for runs in (alone, beside)]
+    report(
+        f"chat beside an experiment, {kind(database_url)}",
+        {"p99_ms_alone": p99[0], "p99_ms_beside": p99[1], "change": p99[1] / p99[0] - 1},
+    )
+    assert ended is None, "the experiment ended before the chats did"
+    assert p99[1] <= p99[0] * 1.1
+
+
+ASK = (
+    "run", "--yes", "--dataset", "sums@1", "--prompt", "ask@1", "--model", MODEL,
+    "--scorer", "numeric_answer", "--new", "--concurrency", "8", "--progress", "none",
+)  # fmt: skip
+
+
+def question(line: CommandLine, examples: int) -> None:
+    """Give the workspace a prompt and a dataset of additions."""
+    (line.folder / "prompts" / "ask").mkdir(parents=True)
+    (line.folder / "prompts" / "ask" / "v1.yaml").write_text(PROMPT)
+    rows = "".join(f"sum-{i:05d},What is {i} + {i + 1}?,{2 * i + 1}\n" for i in range(examples))
+    (line.folder / "sums.csv").write_text("id,question,answer\n" + rows)
+    line.run("prompts", "sync")
+    line.run(
+        "datasets", "import", "sums.csv", "--name", "sums", "--key", "id", "--input", "question",
+        "--expected", "answer",
+    )  # fmt: skip

@@ -15,7 +15,13 @@ from app.core.hashing import content_hash
 from app.core.permissions import Actor, ActorKind
 from app.database import Database, DatabaseError
 from app.models import AuditEvent, Content, Dataset, DatasetVersion, DatasetVersionExample, Example
-from app.schemas.datasets import ChangeCounts, DatasetVersionView, ExampleChange, ExampleInput
+from app.schemas.datasets import (
+    ChangeCounts,
+    DatasetVersionView,
+    ExampleChange,
+    ExampleInput,
+    NewDatasetVersion,
+)
 from app.services.audit import first_broken_entry
 from app.services.datasets import DatasetService, ImportedVersion
 from workbench.workspace.dataset_files import ExampleColumns, read_examples
@@ -186,6 +192,17 @@ async def test_no_rows_are_no_dataset(put, database: Database) -> None:
     with pytest.raises(Invalid, match="has no rows"):
         await put([])
     assert (await rows_of(database))[0] == 0
+
+
+async def test_what_comes_over_the_api_is_read_while_somebody_else_writes(
+    datasets: DatasetService, actor: Actor, database: Database
+) -> None:
+    text = '{"input": {"question": "1 + 1"}}\n' * 1500 + "no JSON"
+    new = NewDatasetVersion(name="sums", format="jsonl", text=text)
+    async with database.write_session() as session, asyncio.timeout(10):
+        await session.execute(select(AuditEvent))
+        with pytest.raises(Invalid, match="row 1501: no JSON"):
+            await datasets.import_text(actor, new)
 
 
 async def test_an_import_that_is_cancelled_leaves_nothing_and_blocks_nobody(

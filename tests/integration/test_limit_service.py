@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -12,8 +13,9 @@ import pytest
 from app.core.clock import SystemClock
 from app.core.errors import Forbidden, Invalid, NotFound
 from app.core.permissions import Actor, ActorKind, Grant, Permission
-from app.core.usage_limits import Claim, Decision, Holder, Settlement
+from app.core.usage_limits import Claim, Decision, Holder, Settlement, WindowKey
 from app.database import Database
+from app.repositories.limits import LimitRepository
 from app.schemas.limits import LimitValues
 from app.services.limits import LimitService
 
@@ -97,12 +99,37 @@ async def test_what_was_used_is_shown_in_its_windows(
     now = SystemClock().now()
     claim = Claim((KEY,), 100, Decimal("0.40"))
     async with database.write_session() as session:
-        await limits.account(session, [claim, claim], [], now)
+        decision, _ = await limits.account(session, [claim, claim], [], now)
         await session.commit()
-    await end(database, limits, Settlement((KEY,), now, 100, Decimal("0.40"), 60, Decimal("0.25")))
+    settlement = Settlement(decision.reserved, 100, Decimal("0.40"), 60, Decimal("0.25"))
+    await end(database, limits, settlement)
     (window,) = (await limits.get(actor, "key", "shop")).windows
     assert (window.span, window.requests, window.tokens) == ("day", 2, 60)
     assert (window.spent, window.reserved) == (Decimal("0.25"), Decimal("0.40"))
+
+
+async def test_what_was_reserved_is_given_back_where_it_was_whatever_the_time(
+    database: Database, limits: LimitService, actor: Actor
+) -> None:
+    await limits.set(actor, "key", "shop", LimitValues(tokens_per_minute=1_000))
+    now = SystemClock().now()
+    async with database.write_session() as session:
+        (decision,) = await limits.account(session, [Claim((KEY,), 100, None)], [], now)
+        settlement = Settlement(decision.reserved, 100, Decimal(0), 60, Decimal(0))
+        await limits.account(session, [], [settlement], now + timedelta(days=40))
+        found = await LimitRepository(session).lock_windows((), decision.reserved)
+    assert [(it.tokens, it.reserved_tokens) for it in found.values()] == [(60, 0)]
+
+
+async def test_windows_are_locked_in_one_order_whatever_the_database_sorts_by(
+    database: Database,
+) -> None:
+    """By most languages' rules a comes before B, by their bytes B comes first."""
+    at = SystemClock().now()
+    keys = [WindowKey("key", name, "day", at) for name in ("a", "B", "é", "Z-1", "Z1", "z")]
+    async with database.write_session() as session:
+        found = await LimitRepository(session).lock_windows(keys)
+    assert list(found) == sorted(keys)
 
 
 async def test_old_windows_go_and_those_of_now_stay(
@@ -126,10 +153,9 @@ async def _spend(
         if not decision.admitted:
             await asyncio.sleep(0)
             continue
-        now = SystemClock().now()
         used = (worst * chance.randint(20, 100) / 100).quantize(Decimal("1e-10"))
         await asyncio.sleep(0)
-        await end(*replica, Settlement((KEY,), now, 10, worst, 8, used))
+        await end(*replica, Settlement(decision.reserved, 10, worst, 8, used))
         spent += used
 
 
@@ -148,7 +174,7 @@ async def test_64_workers_never_spend_more_than_the_limit_and_what_fits_is_admit
     spent = sum(await asyncio.gather(*workers), Decimal(0))
     assert spent <= cap
     (window,) = (await replicas[0][1].get(actor, "key", "shop")).windows
-    assert (window.spent, window.reserved) == (spent, 0)
+    assert (window.spent, window.reserved) == (spent, Decimal(0))
     left = cap - spent
     assert left < worst  # nobody was sent away while the worst case still fitted
     if left:

@@ -9,7 +9,7 @@ import pytest
 
 from app.core.clock import SystemClock
 from app.core.errors import Unavailable
-from app.database import AsyncSession, Database, IntegrityError
+from app.database import AsyncSession, Database, DatabaseError, IntegrityError
 from app.repositories.content import ContentRepository, content_row
 from app.services.write_batches import WriteBatches
 
@@ -72,18 +72,43 @@ async def test_an_item_that_fails_does_not_fail_its_neighbours(
     await batches.close()
 
 
-async def test_a_database_that_does_not_answer_is_asked_once_for_all(database: Database) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        Unavailable("It does not answer."),
+        ConnectionResetError(),
+        DatabaseError("SELECT 1", None, RuntimeError("disk full")),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_database_that_does_not_answer_is_asked_once_for_all(
+    database: Database, error: Exception
+) -> None:
     asked = []
 
     async def refuse(session: AsyncSession, items: Sequence[str]) -> Sequence[int]:
         asked.append(len(items))
-        raise Unavailable("It does not answer.")
+        raise error
 
     batches = WriteBatches(database, refuse)
     results = await asyncio.gather(*(batches.submit("x") for _ in range(5)), return_exceptions=True)
-    assert all(isinstance(result, Unavailable) for result in results)
+    assert results == [error] * 5
     assert asked == [5]
     await batches.close()
+
+
+async def test_a_database_that_hangs_is_not_waited_for_without_end(database: Database) -> None:
+    async def hang(session: AsyncSession, items: Sequence[str]) -> Sequence[int]:
+        await session.connection()
+        await asyncio.Event().wait()
+        return []
+
+    batches = WriteBatches(database, hang, longest_s=0.1)
+    with pytest.raises(Unavailable, match=r"0\.1 s"):
+        await batches.submit("x")
+    await batches.close()
+    async with database.write_session() as session:  # the connection is free again
+        await session.connection()
 
 
 async def test_who_gives_up_takes_nothing_back(database: Database, writer: Writer) -> None:

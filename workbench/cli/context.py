@@ -40,6 +40,7 @@ __all__ = [
     "open_workspace",
     "out",
     "print_json",
+    "tell",
 ]
 
 P = ParamSpec("P")
@@ -126,7 +127,7 @@ def command(function: Callable[P, Coroutine[Any, Any, int | None]]) -> Callable[
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(ExitCode.DONE) from None
         except (*_EXPECTED, ExceptionGroup) as error:
-            told = _tell(_plain(error))
+            told = tell(_plain(error))
             if told is None:
                 raise
             raise typer.Exit(told) from None
@@ -156,7 +157,7 @@ def _leaves(error: Exception) -> Iterator[Exception]:
         yield error
 
 
-def _tell(error: Exception) -> ExitCode | None:
+def tell(error: Exception) -> ExitCode | None:
     """Print an expected error as a sentence and return its exit code; None for any other."""
     match error:
         case WorkbenchError():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -19,6 +19,7 @@ from app.schemas.api_keys import (
     NewApiKey,
     Rotation,
     ShownApiKey,
+    base_name,
 )
 from app.schemas.pages import MAX_PAGE_SIZE
 from app.schemas.users import prefix_text
@@ -119,10 +120,18 @@ async def show(name: KeyArgument, format_: FormatOption = "text") -> None:
 @app.command()
 @command
 async def revoke(name: KeyArgument, format_: FormatOption = "text") -> None:
-    """Let a key work no longer; servers obey within 5 seconds."""
+    """Let a key work no longer; servers obey within 5 seconds.
+
+    A key that replaced it, or that it replaced, works on: revoke that too if need be.
+    """
     async with open_workspace() as workspace:
         key = await workspace.services.api_keys.revoke(workspace.actor, name)
+        left = _working_kin(key, await _all(workspace))
     _print(key, format_)
+    if left and format_ == "text":
+        out().print(
+            f"Still working: {escape(', '.join(left))}. Revoke too: workbench keys revoke NAME"
+        )
 
 
 @app.command()
@@ -151,6 +160,12 @@ async def _all(workspace: Workspace) -> list[ApiKeyView]:
         keys.extend(page.items)
         if (cursor := page.next_cursor) is None:
             return keys
+
+
+def _working_kin(revoked: ApiKeyView, keys: Iterable[ApiKeyView]) -> list[str]:
+    """Return the keys of the same rotations that still work."""
+    now, base = datetime.now(UTC), base_name(revoked.name)
+    return [key.name for key in keys if base_name(key.name) == base and key.works_at(now)]
 
 
 def _print_made(made: ShownApiKey, format_: str) -> None:
@@ -183,18 +198,22 @@ def _print(key: ApiKeyView, format_: str) -> None:
 def _until(key: ApiKeyView) -> str:
     if key.revoked_at is not None:
         return f"revoked {key.revoked_at:%Y-%m-%d}"
+    if key.user_deactivated_at is not None:
+        return f"user deactivated {key.user_deactivated_at:%Y-%m-%d}"
     day = f"{key.expires_at:%Y-%m-%d}"
     return day if key.works_at(datetime.now(UTC)) else f"expired {day}"
 
 
 def _scope(scope: KeyScope) -> str:
+    if scope.permissions == frozenset():
+        return "nothing"
     bounds = (
         _names(scope.permissions),
         f"names {prefix_text(scope.prefix)}" if scope.prefix else "",
-        _names(scope.aliases),
+        "no alias" if scope.aliases == frozenset() else _names(scope.aliases),
     )
     return "; ".join(filter(None, bounds)) or "all that its user may"
 
 
 def _names(names: Collection[str] | None) -> str:
-    return ", ".join(sorted(names)) if names is not None else ""
+    return ", ".join(sorted(names or ()))

@@ -68,7 +68,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "The model catalog: sync, list, show, add, set, probe, price, retire.",
     ),
     "variants": ("workbench.cli.variants", "Variants: list, show, make."),
-    "aliases": ("workbench.cli.aliases", "Aliases: list, show, set, history."),
+    "aliases": (
+        "workbench.cli.aliases",
+        "Aliases: list, show, set, settings, history, at, rollback, disable.",
+    ),
     "chats": ("workbench.cli.chats", "Answers in production: list, count, show, export."),
     "limits": ("workbench.cli.limits", "Limits: list, show, set, remove."),
     "prompts": ("workbench.cli.prompts", "Prompt versions: sync, list, show, diff, publish."),

@@ -121,7 +121,7 @@ class _WorkerProcess:
             code = await self._run()
             if self._drain.is_set():
                 return
-            if code == ExitCode.USAGE:  # it has told why it cannot work: trying again is in vain
+            if code == ExitCode.USAGE:  # its settings cannot work: trying again is in vain
                 err().print("No worker was started: the jobs wait for one (`workbench worker`).")
                 return
             err().print(f"The worker ended with code {code}; starting another one.")

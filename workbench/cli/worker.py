@@ -13,8 +13,9 @@ from typing import Annotated
 import typer
 
 from app.bootstrap import redactor
+from app.core.errors import ConfigurationError, WorkbenchError
 from app.core.logging import create_logger
-from workbench.cli.context import command, err, open_workspace, out
+from workbench.cli.context import ExitCode, command, err, open_workspace, out, tell
 from workbench.worker import Desk, WorkerOptions, run_worker
 
 __all__ = ["FOLLOW_STDIN", "app"]
@@ -39,20 +40,30 @@ async def worker(
     follow_stdin: Annotated[
         bool, typer.Option(FOLLOW_STDIN, help="Also stop when standard input ends.")
     ] = False,
-) -> None:
+) -> int:
     """Do the jobs that were asked for over HTTP: run, score, compare, gate, qualify.
 
     With SQLite a workspace has one worker; with PostgreSQL start as many as you like, on any
     machine. Ctrl-C lets calls in flight finish and leaves the rest to the next worker, Ctrl-C
     again ends at once.
     """
+    try:
+        await _work(WorkerOptions(jobs, timedelta(seconds=take_over_after)), follow_stdin)
+    except (WorkbenchError, OSError) as error:
+        if not follow_stdin or isinstance(error, ConfigurationError):
+            raise
+        # Whoever we follow starts another worker: what is not of the settings may pass.
+        tell(error)
+        return ExitCode.UNEXPECTED
+    return ExitCode.DONE
+
+
+async def _work(options: WorkerOptions, follow_stdin: bool) -> None:
+    """Do jobs until a signal, or the end of standard input, has the worker drained."""
     async with open_workspace() as workspace:
         services = workspace.services
-        desk = Desk(
-            services,
-            create_logger(services.settings.log_level, redact=redactor(services.settings)),
-            WorkerOptions(jobs, timedelta(seconds=take_over_after)),
-        )
+        logger = create_logger(services.settings.log_level, redact=redactor(services.settings))
+        desk = Desk(services, logger, options)
         stop = _Stop(desk)
         with _signals(stop.ask):
             out().print("Working. Stop with Ctrl-C.")

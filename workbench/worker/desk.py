@@ -18,14 +18,16 @@ from typing import Final, NoReturn
 from uuid import UUID
 
 from app.bootstrap import Services
-from app.core.errors import Unavailable, WorkbenchError
+from app.core.errors import NotFound, Unavailable, WorkbenchError
 from app.core.hashing import JSON
 from app.core.logging import Logger
-from app.core.permissions import Actor, system_actor
+from app.core.permissions import Actor, Permission, system_actor
 from app.database import DatabaseError
+from app.database.exclusive import exclusive
 from app.llm.budget import BudgetReached
 from app.llm.errors import LLMError
 from app.schemas.jobs import JobStatus
+from app.services.jobs import TakenJob
 from workbench.runner.generation.lock import ExperimentBusy
 from workbench.worker.handlers import Ended, Hand, LeftOpen, handle
 
@@ -33,10 +35,16 @@ __all__ = ["Desk", "JobFailed", "WorkerOptions"]
 
 _WATCH_S: Final = 1.0
 _BUSY_S: Final = 15.0
-"""After how many seconds a job is tried again whose experiment somebody else works on."""
+"""After how many seconds a job is tried again that somebody else works on, or its experiment."""
 _DOWN: Final = (DatabaseError, Unavailable, OSError)
 """What tells of a database that is away; the job is delivered again."""
 _DOWN_S: Final = 5.0
+_READING: Final = (
+    Permission.DATASET_READ,
+    Permission.PROMPT_READ,
+    Permission.EXPERIMENT_READ,
+    Permission.ALIAS_READ,
+)
 _TRIES: Final = 3
 """How often a job is tried again that such an error ended although the database answers."""
 
@@ -76,13 +84,27 @@ class Desk:
         """Do one job; return None if it is over, else in how many seconds it is to be delivered
         again.
 
-        Raises `JobFailed` for an error that nobody expected; the job has ended then too.
+        A job that was delivered twice, because its worker was silent for long, waits for the
+        first one. Raises `JobFailed` for an error that nobody expected; the job has ended then
+        too.
         """
         try:
-            taken = await self.services.jobs.take(self.actor, job_id)
+            async with exclusive(self.services.database, f"job {job_id}") as alone:
+                return await self._do_alone(job_id) if alone else _BUSY_S
         except _DOWN as error:
-            self.logger.error("job_not_taken", job=str(job_id), exc_info=error)
+            self.logger.error("job_left", job=str(job_id), exc_info=error)
             return _DOWN_S
+
+    async def _do_alone(self, job_id: UUID) -> float | None:
+        try:
+            taken = await self.services.jobs.take(self.actor, job_id)
+        except _DOWN:
+            raise
+        except WorkbenchError as error:
+            self.logger.error("job_not_taken", job=str(job_id), exc_info=error)
+            ended = _refused(error, self.actor)
+            await self._end(job_id, ended.status, ended.detail)
+            return None
         if taken is None:
             return None
         hand = Hand()
@@ -100,7 +122,7 @@ class Desk:
             watch.cancel()
             with suppress(asyncio.CancelledError):
                 await watch
-        return await self._settle(job_id, hand, task)
+        return await self._settle(taken, hand, task)
 
     async def _watch(self, job_id: UUID, hand: Hand, task: asyncio.Task[Ended]) -> None:
         """Stop the work as soon as a person or this worker wants it."""
@@ -115,8 +137,9 @@ class Desk:
         if hand.work is None:
             task.cancel()
 
-    async def _settle(self, job_id: UUID, hand: Hand, task: asyncio.Task[Ended]) -> float | None:
+    async def _settle(self, taken: TakenJob, hand: Hand, task: asyncio.Task[Ended]) -> float | None:
         """Record how the work ended, or put the job back."""
+        job_id = taken.view.id
         try:
             ended = await task
         except asyncio.CancelledError:
@@ -133,7 +156,7 @@ class Desk:
                 return await self._put_back(job_id, _DOWN_S)
             await self._fail(job_id, error)
         except (WorkbenchError, LLMError) as error:
-            ended = _refused(error)
+            ended = _refused(error, taken.actor)
         except Exception as error:
             await self._fail(job_id, error)
         await self._end(job_id, ended.status, ended.detail)
@@ -174,10 +197,16 @@ class Desk:
             self.logger.error("job_not_recorded", exc_info=error)
 
 
-def _refused(error: WorkbenchError | LLMError) -> Ended:
-    """Return how a job ends that an expected error stopped; a spent budget only interrupts it."""
+def _refused(error: WorkbenchError | LLMError, actor: Actor) -> Ended:
+    """Return how a job ends that an expected error stopped; a spent budget only interrupts it.
+
+    What is not there is told in one sentence to whoever may not see everything: the error's own
+    says what there is instead.
+    """
     told: dict[str, JSON] = {"code": error.code, "message": error.message}
-    if isinstance(error, WorkbenchError):
+    if isinstance(error, NotFound) and any(actor.prefixes(it) is not None for it in _READING):
+        told["message"] = "Something that the job names is not there, or not yours to see."
+    elif isinstance(error, WorkbenchError):
         told |= {"path": error.path, "hint": error.hint}
     spent = BudgetReached.code in (error.code, getattr(error, "reason", None))
     return Ended("stopped" if spent else "failed", {"error": told})

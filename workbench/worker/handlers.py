@@ -15,7 +15,7 @@ from typing import Any, Final
 from app.bootstrap import Services
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.hashing import JSON
-from app.core.permissions import Actor
+from app.core.permissions import Actor, Permission, require
 from app.database.exclusive import exclusive
 from app.llm.budget import BudgetStore, in_memory_budget
 from app.schemas.experiments import ExperimentView, NewExperiment, RunView
@@ -166,6 +166,9 @@ async def _new_experiment(services: Services, job: TakenJob, notes: list[str]) -
                 services, job.actor, asked, dataset, notes.append, gate=asked.gate, files=False
             )
         case ExtendRequest():
+            if asked.dataset is not None:
+                name = parse_reference(asked.dataset, noun="dataset").name
+                require(job.actor, Permission.DATASET_READ, name)
             extension = await extend(services, str(asked.extends), asked.dataset)
             notes.append(f"This experiment {extension.sentence}")
             return extension.new

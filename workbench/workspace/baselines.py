@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from app.bootstrap import Services
 from app.core.errors import Invalid, NotFound
 from app.core.parameters import REQUEST, resolve_parameters
+from app.core.permissions import Actor, Permission, require
 from app.schemas.aliases import is_alias
 from app.schemas.datasets import DatasetVersionView
 from app.schemas.experiments import RequestedVariant, RunView
@@ -49,9 +50,13 @@ class Baseline:
 
 
 async def resolve_baseline(
-    services: Services, text: str | None, asked: Question, note: Callable[[str], None]
+    services: Services,
+    actor: Actor,
+    text: str | None,
+    asked: Question,
+    note: Callable[[str], None],
 ) -> Baseline:
-    """Return what the text means; None means the first variant.
+    """Return what the text means among what the actor may read; None means the first variant.
 
     `note` is told what an alias stands for and which stored run is used, with its age. Raises
     `Invalid` if the text means nothing of the three kinds, `NotFound` for an alias that is not
@@ -64,9 +69,9 @@ async def resolve_baseline(
         return Baseline(asked.variants, index)
     alias = _alias_name(text, asked)
     if alias is not None:
-        return await _of_alias(services, alias, asked, note)
+        return await _of_alias(services, actor, alias, asked, note)
     try:
-        run = await services.experiments.run(text)
+        run = await services.experiments.run(text, reader=actor)
     except NotFound as error:
         raise Invalid(
             f"The baseline {text!r} is not among the prompts ({', '.join(asked.prompts)}) and "
@@ -108,10 +113,14 @@ def _alias_name(text: str, asked: Question) -> str | None:
 
 
 async def _of_alias(
-    services: Services, alias: str, asked: Question, note: Callable[[str], None]
+    services: Services, actor: Actor, alias: str, asked: Question, note: Callable[[str], None]
 ) -> Baseline:
+    require(actor, Permission.ALIAS_READ, alias)
+    if not actor.may_use_alias(alias):
+        raise NotFound(f"There is no alias {alias}.")
     target = (await services.aliases.get(alias)).current.primary
     variant = await services.variants.get(target.variant_id)
+    require(actor, Permission.PROMPT_READ, variant.prompt.partition("@")[0])
     told = f"The baseline {alias} is {variant.prompt} on {variant.model}"
     own = await _requested(services, variant, asked)
     for index, requested in enumerate(asked.variants):

@@ -82,7 +82,7 @@ async def resolve_experiment(
         limit=asked.limit,
         map=asked.map,
     )
-    baseline = await resolve_baseline(services, asked.baseline, question, note)
+    baseline = await resolve_baseline(services, actor, asked.baseline, question, note)
     if gate and baseline.run is None and len(baseline.variants) < 2:
         raise Invalid(
             "A gate needs something to compare with, and there is one variant.",

@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Final
 
+from app.core.errors import ConfigurationError
 from app.core.guards import Guard
 from app.llm.breaker import Breaker, CircuitOpen
 from app.llm.errors import (
     AuthenticationFailed,
     ConnectionFailed,
+    EndpointUnreachable,
     LLMError,
     MalformedResponse,
     RateLimited,
@@ -24,7 +26,7 @@ from app.llm.errors import (
     TruncatedStream,
     UnknownModel,
 )
-from app.llm.types import OK, AttemptRecord, LLMRequest, LLMResponse, Usage
+from app.llm.types import OK, AttemptRecord, LLMResponse, Usage
 from app.schemas.chat import ChatEvent
 from app.services.chat.call import ChatCall
 from app.services.chat.guarding import AnswerGuard
@@ -73,7 +75,7 @@ class Asking:
         self.received = Received()
         self.first_ms: float | None = None
         self.attempts: list[AttemptRecord] = []
-        self.failed: list[tuple[LLMRequest, LLMError]] = []
+        self.failed: list[tuple[Try, LLMError]] = []
 
     @property
     def fell_back(self) -> bool:
@@ -105,24 +107,25 @@ class Asking:
         last: LLMError | None = None
         for one in self._tries:
             breaker = self._breaker(one)
-            if not breaker.admit(self._tools.clock.monotonic()):
+            permit = breaker.admit(self._tools.clock.monotonic())
+            if permit is None:
                 continue
             if last is not None:
-                self.failed.append((self.current.request, last))
+                self.failed.append((self.current, last))
             self.current = one
             self._call.served = one.served
             try:
-                response = await self._ask(one)
+                response = await self._configured(one)
             except LLMError as error:
-                self._tell(breaker, error)
+                self._tell(breaker, permit, error)
                 if self.received.has_begun or not isinstance(error, _ASK_THE_NEXT):
                     raise
                 last = error
             except BaseException:
-                breaker.released()
+                breaker.released(permit)
                 raise
             else:
-                breaker.succeeded(self._tools.clock.monotonic())
+                breaker.succeeded(permit, self._tools.clock.monotonic())
                 return response
         if last is not None:
             raise last
@@ -131,6 +134,15 @@ class Asking:
             f"{', '.join(endpoints)} failed too often lately: nothing was sent.",
             retry_after_s=self.wait_s(),
         )
+
+    async def _configured(self, one: Try) -> LLMResponse:
+        """Make one call; what this server is not set up for is a failure of the target too."""
+        try:
+            return await self._ask(one)
+        except ConfigurationError as error:
+            if self._tools.logger is not None:
+                self._tools.logger.error("chat_endpoint_misconfigured", exc_info=error)
+            raise EndpointUnreachable("This server cannot call the model.") from error
 
     async def _ask(self, one: Try) -> LLMResponse:
         """Make one call to one target, passing on what may be passed on."""
@@ -158,11 +170,11 @@ class Asking:
     def _breaker(self, one: Try) -> Breaker:
         return self._tools.breakers.of(one.request.target.endpoint)
 
-    def _tell(self, breaker: Breaker, error: LLMError) -> None:
+    def _tell(self, breaker: Breaker, permit: int, error: LLMError) -> None:
         now = self._tools.clock.monotonic()
-        if error.retryable:
-            breaker.failed(now)
+        if error.retryable and not isinstance(error, RateLimited):
+            breaker.failed(permit, now)
         elif error.http_status is not None:  # it refuses, so it is there
-            breaker.succeeded(now)
+            breaker.succeeded(permit, now)
         else:
-            breaker.released()
+            breaker.released(permit)

@@ -33,11 +33,15 @@ class ChatCall:
         served: ServedBy,
         limits: Mapping[str, str],
         on_leave: Callable[[], None] | None = None,
+        on_return: Callable[[], None] | None = None,
     ) -> None:
         self.generation_id = generation_id
         self.served = served
         self.limits = limits
         self._on_leave = on_leave
+        self._on_return = on_return
+        self._waiting = 1  # who wants the answer: the call's own client, and who joined
+        self._has_left = False
         self._events: deque[ChatEvent] = deque()
         self._changed = asyncio.Event()
         self._result: ChatResult | None = None
@@ -74,14 +78,30 @@ class ChatCall:
         yield ChatEvent(result=self._settled())
 
     def leave(self) -> None:
-        """Say that the client is gone: the answer is read on for a while, then cut off."""
-        if not self.is_settled and self._on_leave is not None:
+        """Say that the client is gone: once nobody else waits for the answer either, it is read on
+        for a while, then cut off."""
+        if not self._has_left:
+            self._has_left = True
+            self._events.clear()
+            self.part()
+
+    def join(self) -> None:
+        """Say that somebody else waits for the answer as well, until `part`."""
+        self._waiting += 1
+        if self._waiting == 1 and not self.is_settled and self._on_return is not None:
+            self._on_return()
+
+    def part(self) -> None:
+        """Say that somebody who joined waits no more."""
+        self._waiting -= 1
+        if not self._waiting and not self.is_settled and self._on_leave is not None:
             self._on_leave()
 
     def pass_on(self, event: ChatEvent) -> None:
-        """Give an event to the reader."""
-        self._events.append(event)
-        self._changed.set()
+        """Give an event to the reader, if there is one."""
+        if not self._has_left:
+            self._events.append(event)
+            self._changed.set()
 
     def finish(self, outcome: ChatResult | Exception) -> None:
         """End with a result or an error; the first one counts."""

@@ -59,7 +59,8 @@ class Duplicates:
         if key.status is None and request.on_duplicate == "refuse":
             raise InFlight("The first request with this idempotency key is being answered.")
         if first is not None:
-            return self._following(first, partial(self._heard, first))
+            first.join()  # its own client may leave: the answer is still wanted
+            return self._following(first, partial(self._heard, first), first.part)
         stored = await self._stored(key.generation_id)
         variant, alias = await self._means(stored, request.target)
         call = ChatCall(stored.id, stored_served(stored, variant, alias), {})
@@ -69,9 +70,13 @@ class Duplicates:
         return self._following(call, partial(self._read, stored.id, variant, alias))
 
     def _following(
-        self, model: ChatCall, outcome: Callable[[], Awaitable[ChatResult | Exception]]
+        self,
+        model: ChatCall,
+        outcome: Callable[[], Awaitable[ChatResult | Exception]],
+        on_end: Callable[[], None] = lambda: None,
     ) -> ChatCall:
-        """Return a call that ends with an outcome that is still to come."""
+        """Return a call that ends with an outcome that is still to come; `on_end` is called when
+        it has come, or nobody waits for it any more."""
 
         async def follow() -> None:
             _give(call, await outcome())
@@ -79,6 +84,7 @@ class Duplicates:
         task = self._spawn(follow())
         call = ChatCall(model.generation_id, model.served, model.limits, lambda: _cancel(task))
         task.add_done_callback(lambda _: call.finish(Abandoned("Nobody waits for it any more.")))
+        task.add_done_callback(lambda _: on_end())
         return call
 
     async def _heard(self, first: ChatCall) -> ChatResult | Exception:

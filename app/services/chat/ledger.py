@@ -4,29 +4,34 @@ An admission is one transaction: the idempotency key, the turn in a conversation
 row `started`, all or nothing. A settlement is one too: outcome, attempts, answer, what the limits
 get back. Both are written for many calls at once (`app.services.write_batches`); no call is made
 before its admission is committed, and no answer is called settled before its settlement is.
+
+Replicas never wait for each other in a circle, because each locks in one order: idempotency keys,
+conversations, calls that ended, windows of limits; each kind in the order of its names.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 from uuid import UUID
 
 from app.core.clock import Clock
-from app.core.errors import Conflict, LimitReached, NotFound, WorkbenchError
-from app.core.usage_limits import Claim, Decision, Holder, Settlement
+from app.core.errors import Conflict, InFlight, LimitReached, NotFound, WorkbenchError
+from app.core.usage_limits import Claim, Decision, Settlement, WindowKey
 from app.database import AsyncSession, Database
 from app.repositories.chat_calls import ChatCallRepository
 from app.repositories.idempotency_keys import IdempotencyKeyRepository
 from app.schemas.chat_calls import CallEnd, CallStart
 from app.schemas.idempotency_keys import KeyClaim, StoredKey
+from app.services.chat.reservations import reservation_json
 from app.services.limits import LimitService
 from app.services.write_batches import WriteBatches
 
 __all__ = ["Admission", "Admitted", "Duplicate", "Ledger", "Settled"]
 
+_IN_FLIGHT = "The same request is under way: ask again for its reply in a moment."
 _ANSWERED = 200
 """The status of a chat's idempotency key once it has ended; the reply is its generation."""
 
@@ -52,11 +57,10 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The call may be made. `limited` are the holders whose limits count it."""
+    """The call may be made. `reserved` are the windows that count it, `headers` tell the limits."""
 
-    limited: tuple[Holder, ...]
+    reserved: tuple[WindowKey, ...]
     headers: Mapping[str, str]
-    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,10 @@ class Duplicate:
 
 
 _Item: TypeAlias = Admission | Settled
-_Result: TypeAlias = Admitted | Duplicate | WorkbenchError | None
+_Placed: TypeAlias = tuple[int, Admission]
+"""An admission and its place in the batch."""
+_Result: TypeAlias = Admitted | Duplicate | WorkbenchError | bool
+"""What became of an admission; of a settlement, whether the record says what it says."""
 
 
 class Ledger:
@@ -87,13 +94,16 @@ class Ledger:
         result = await self._batches.submit(admission)
         if isinstance(result, WorkbenchError):
             raise result
-        if result is None:
+        if isinstance(result, bool):
             raise TypeError("An admission was written as a settlement.")
         return result
 
-    async def settle(self, settled: Settled) -> None:
-        """Record how a call ended; nothing happens if its end is on record already."""
-        await self._batches.submit(settled)
+    async def settle(self, settled: Settled) -> bool:
+        """Record how a call ended; nothing happens if its end is on record already.
+
+        Returns whether the ending on record is this one.
+        """
+        return await self._batches.submit(settled) is True
 
     async def close(self) -> None:
         """Write what was submitted, then end."""
@@ -102,78 +112,117 @@ class Ledger:
     async def _write(self, session: AsyncSession, items: Sequence[_Item]) -> Sequence[_Result]:
         now = self._clock.now()
         results: dict[int, _Result] = {}
-        fresh: list[tuple[int, Admission]] = []
-        for place, admission in _in_lock_order(items):
-            results[place] = await _precluded(session, admission, [it for _, it in fresh])
-            if results[place] is None:
-                fresh.append((place, admission))
-        ended = await _closed(session, [it for it in items if isinstance(it, Settled)])
+        admissions = [(place, it) for place, it in enumerate(items) if isinstance(it, Admission)]
+        settled = [(place, it) for place, it in enumerate(items) if isinstance(it, Settled)]
+        twins = await _claim_keys(session, admissions, results)
+        await _take_turns(session, admissions, settled, results)
+        ended = await _closed(session, settled, results)
+        fresh = [(place, it) for place, it in admissions if place not in results]
         decisions = await self._limits.account(
             session,
             [admission.claim for _, admission in fresh],
-            [settled.charge for settled in ended if settled.charge is not None],
+            [it.charge for it in ended if it.charge is not None],
             now,
         )
-        for (place, _), decision in zip(fresh, decisions, strict=True):
+        decided = list(zip(fresh, decisions, strict=True))
+        for (place, _), decision in decided:
             results[place] = _told(decision)
-        await _write_starts(session, fresh, results)
+        await _write_starts(session, decided)
+        await _release_unused(session, admissions, results)
         await _write_ends(session, ended)
-        return [results.get(place) for place in range(len(items))]
+        for place, first in twins.items():
+            if isinstance(results[first], WorkbenchError):
+                results[place] = results[first]
+        return [results[place] for place in range(len(items))]
 
 
-def _in_lock_order(items: Sequence[_Item]) -> list[tuple[int, Admission]]:
-    """Return the admissions with their places, in an order that is the same in every process."""
-    admissions = [(place, it) for place, it in enumerate(items) if isinstance(it, Admission)]
-    return sorted(
-        admissions,
-        key=lambda placed: (
-            "" if placed[1].key is None else f"{placed[1].key.actor} {placed[1].key.key}",
-            str(placed[1].start.conversation and placed[1].start.conversation.id),
-        ),
-    )
+async def _claim_keys(
+    session: AsyncSession, admissions: Sequence[_Placed], results: dict[int, _Result]
+) -> dict[int, int]:
+    """Claim the keys; what has one already is a duplicate.
+
+    Returns the duplicates of admissions in this very batch with the places of those: should these
+    be refused, nothing of them stays on record, and the duplicates hear the same refusal.
+    """
+    keys, firsts = IdempotencyKeyRepository(session), dict[tuple[str, str], int]()
+    twins: dict[int, int] = {}
+    for place, it in sorted(admissions, key=lambda placed: _name(placed[1].key)):
+        if it.key is None:
+            continue
+        if await keys.claim(it.key):
+            firsts[_name(it.key)] = place
+            continue
+        stored = await keys.get(it.key.actor, it.key.key)
+        results[place] = InFlight(_IN_FLIGHT) if stored is None else Duplicate(stored)
+        if _name(it.key) in firsts:
+            twins[place] = firsts[_name(it.key)]
+    return twins
 
 
-async def _precluded(
-    session: AsyncSession, admission: Admission, earlier: Sequence[Admission]
-) -> Duplicate | WorkbenchError | None:
-    """Claim the key and the turn of an admission; return why it cannot begin, if so."""
-    key, link = admission.key, admission.start.conversation
-    keys = IdempotencyKeyRepository(session)
-    if key is not None and not await keys.claim(key):
-        stored = await keys.get(key.actor, key.key)
-        if stored is None:
-            raise TypeError("An idempotency key was refused and is not there.")
-        return Duplicate(stored)
-    if link is None:
-        return None
-    turn = await ChatCallRepository(session).lock_turn(link.id)
-    begun = {it.start.conversation.id for it in earlier if it.start.conversation is not None}
-    if turn and link.id not in begun:
-        return None
-    if key is not None:
-        await keys.release([key.id])
-    if turn is None:
-        return NotFound("There is no such conversation.")
-    return Conflict("An answer is under way in this conversation: wait for it.")
+def _name(key: KeyClaim | None) -> tuple[str, str]:
+    return ("", "") if key is None else (key.actor, key.key)
 
 
-async def _closed(session: AsyncSession, settled: Sequence[Settled]) -> list[Settled]:
+async def _take_turns(
+    session: AsyncSession,
+    admissions: Sequence[_Placed],
+    settled: Sequence[tuple[int, Settled]],
+    results: dict[int, _Result],
+) -> None:
+    """Lock the conversations of all items; refuse what is not its conversation's turn."""
+    wanted = [
+        (place, it.start.conversation)
+        for place, it in admissions
+        if place not in results and it.start.conversation is not None
+    ]
+    answered = {it.end.answer.conversation_id for _, it in settled if it.end.answer is not None}
+    turns = await ChatCallRepository(session).lock_turns({link.id for _, link in wanted} | answered)
+    taken: set[UUID] = set()
+    for place, link in wanted:
+        turn = turns.get(link.id)
+        if turn is None:
+            results[place] = NotFound("There is no such conversation.")
+        elif turn.is_open or link.id in taken:
+            results[place] = Conflict("An answer is under way in this conversation: wait for it.")
+        elif link.next_sequence != turn.next_sequence:
+            results[place] = Conflict("The conversation has gone on meanwhile: read it again.")
+        else:
+            taken.add(link.id)
+
+
+async def _closed(
+    session: AsyncSession, settled: Sequence[tuple[int, Settled]], results: dict[int, _Result]
+) -> list[Settled]:
     """Mark calls as ended and return those whose end was not on record yet, each once."""
     if not settled:
         return []
-    firsts = {it.end.id: it for it in reversed(settled)}
-    ids = await ChatCallRepository(session).close(it.end for it in firsts.values())
+    calls = ChatCallRepository(session)
+    firsts = {it.end.id: it for _, it in reversed(settled)}
+    ids = await calls.close(it.end for it in firsts.values())
+    recorded = await calls.endings(firsts.keys())
+    results.update({place: recorded.get(it.end.id) == it.end.ending for place, it in settled})
     return [it for call_id, it in firsts.items() if call_id in ids]
 
 
-async def _write_starts(
-    session: AsyncSession, fresh: Sequence[tuple[int, Admission]], results: Mapping[int, _Result]
+async def _write_starts(session: AsyncSession, decided: Sequence[tuple[_Placed, Decision]]) -> None:
+    """Write what is admitted, with what is reserved for it."""
+    starts = [
+        replace(it.start, reservation=reservation_json(it.claim, decision.reserved))
+        for (_, it), decision in decided
+        if decision.admitted
+    ]
+    if starts:
+        await ChatCallRepository(session).add_starts(starts)
+
+
+async def _release_unused(
+    session: AsyncSession, admissions: Sequence[_Placed], results: Mapping[int, _Result]
 ) -> None:
-    admitted = [it for place, it in fresh if isinstance(results[place], Admitted)]
-    if admitted:
-        await ChatCallRepository(session).add_starts([it.start for it in admitted])
-    unused: list[UUID] = [
-        it.key.id for place, it in fresh if it.key is not None and it not in admitted
+    """Give the keys back that were claimed for what is refused."""
+    unused = [
+        it.key.id
+        for place, it in admissions
+        if it.key is not None and isinstance(results[place], WorkbenchError)
     ]
     if unused:
         await IdempotencyKeyRepository(session).release(unused)
@@ -195,7 +244,7 @@ async def _write_ends(session: AsyncSession, ended: Sequence[Settled]) -> None:
 def _told(decision: Decision) -> Admitted | LimitReached:
     headers = _headers(decision)
     if decision.admitted:
-        return Admitted(decision.limited, headers, decision.warnings)
+        return Admitted(decision.reserved, headers)
     return LimitReached(
         decision.reason,
         retry_after_s=decision.retry_after_s,
@@ -206,11 +255,18 @@ def _told(decision: Decision) -> Admitted | LimitReached:
 
 
 def _headers(decision: Decision) -> dict[str, str]:
-    """Return `x-ratelimit-*` as OpenAI writes them: counts, and the time until a reset, `12.5s`."""
+    """Return what is told of the limits.
+
+    `x-ratelimit-*` are as OpenAI writes them: counts, and the time until a reset, `12.5s`.
+    `x-workbench-limit-warning` names limits that are passed and only warn.
+    """
     headers: dict[str, str] = {}
     for what, remaining in (("requests", decision.requests), ("tokens", decision.tokens)):
         if remaining is not None:
             headers[f"x-ratelimit-limit-{what}"] = str(remaining.limit)
             headers[f"x-ratelimit-remaining-{what}"] = str(remaining.remaining)
             headers[f"x-ratelimit-reset-{what}"] = f"{math.ceil(remaining.reset_s * 10) / 10:g}s"
+    if decision.warnings:
+        warning = " ".join(decision.warnings)
+        headers["x-workbench-limit-warning"] = warning.encode("ascii", "replace").decode()
     return headers

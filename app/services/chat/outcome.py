@@ -13,7 +13,8 @@ from decimal import Decimal
 
 import orjson
 
-from app.core.errors import WorkbenchError
+from app.core.errors import Unavailable, WorkbenchError
+from app.core.guards import GuardRefused
 from app.core.hashing import JSON
 from app.llm.budget import charge_of_error
 from app.llm.errors import (
@@ -36,7 +37,6 @@ from app.llm.types import (
     AttemptRecord,
     Choice,
     FinishReason,
-    LLMRequest,
     LLMResponse,
     StreamEvent,
     Usage,
@@ -45,6 +45,7 @@ from app.llm.types import (
 from app.schemas.chat import ChatEnding
 from app.schemas.generations import GenerationStatus
 from app.services.chat.history import estimated_tokens
+from app.services.chat.preparation import Try
 
 __all__ = [
     "Ending",
@@ -58,6 +59,7 @@ __all__ = [
     "settled_attempts",
 ]
 
+_OURS = "Something went wrong on our side while the answer was made."
 _UNTOUCHED = (RateLimited, AuthenticationFailed, UnknownModel)  # the provider did nothing
 _READ_ONLY = (BadRequest, ContentFiltered)  # it read the request at most
 _STATUS: dict[ChatEnding, GenerationStatus] = {
@@ -132,14 +134,16 @@ def ending_of_error(
 ) -> Ending:
     """Return the ending of a call that failed with an error, after `received` of its answer.
 
-    `reported` are the tokens of an answer that came whole and was refused by a guard.
+    `reported` are the tokens of an answer that came whole and was refused by a guard. What is
+    neither a guard's refusal nor the model's failure is ours: no caller hears what it says.
     """
     if not isinstance(error, LLMError):
-        refused = isinstance(error, WorkbenchError)  # a guard's
+        refused = isinstance(error, GuardRefused)
         other: ChatEnding = "refused" if refused else "failed"
         code = error.code if isinstance(error, WorkbenchError) else "internal"
         usage = reported or estimated_usage(request_bytes, received.size_bytes)
-        return Ending(other, _STATUS[other], usage, None, error, code, received.text or None)
+        told = error if refused else Unavailable(_OURS)
+        return Ending(other, _STATUS[other], usage, None, told, code, received.text or None)
     ending = _ending(error, has_begun=received.has_begun)
     return Ending(
         ending,
@@ -203,29 +207,61 @@ def _usage_of_error(error: LLMError, request_bytes: int, received_bytes: int) ->
 
 
 def charge(
-    ending: Ending, request: LLMRequest, errors: Sequence[tuple[LLMRequest, LLMError]]
+    ending: Ending, current: Try, failed: Sequence[tuple[Try, LLMError]]
 ) -> tuple[int, Decimal]:
     """Return the tokens and dollars that the limits are charged for a call.
 
-    `errors` are those of the earlier tries: each may have cost all that it could, unless the kind
-    of its failure says otherwise. So does an answer whose provider reported no tokens.
+    What the provider reported counts. Where it reported nothing, an estimate stands on record, but
+    the limits are charged the most that the call can have used: they must hold in any case.
+    `failed` are the earlier tries; each may have cost all that it could, unless the kind of its
+    failure says otherwise.
     """
-    used = ending.usage
-    tokens = (used.input_tokens or 0) + (used.output_tokens or 0)
-    if isinstance(ending.error, LLMError):
-        dollars = _charge_of_error(ending.error, request)
-    else:
-        dollars = cost(used, request.target.price) or Decimal(0)
-    for tried, error in errors:
-        dollars += _charge_of_error(error, tried)
+    tokens, dollars = _charge_of_ending(ending, current)
+    for one, error in failed:
+        tokens += _tokens_of_error(error, one)
+        dollars += _dollars_of_error(error, one)
     return tokens, dollars
 
 
-def _charge_of_error(error: LLMError, request: LLMRequest) -> Decimal:
-    bound = cost_bound(request, request.target.price)
+def _charge_of_ending(ending: Ending, one: Try) -> tuple[int, Decimal]:
+    used, price = ending.usage, one.request.target.price
+    reported = _reported_tokens(used)
+    if reported is not None:
+        return reported, cost(used, price) or Decimal(0)
+    if used.source is UsageSource.UNREPORTED:  # nothing was sent
+        return 0, Decimal(0)
+    if isinstance(ending.error, LLMError):
+        return _tokens_of_error(ending.error, one), _dollars_of_error(ending.error, one)
+    bound = cost_bound(one.request, price)
+    return one.most_tokens, (cost(used, price) or Decimal(0)) if bound is None else bound.total
+
+
+def _reported_tokens(usage: Usage) -> int | None:
+    """Return the tokens that a provider reported; None if it did not, or not all."""
+    known = usage.source is UsageSource.PROVIDER
+    if not known or usage.input_tokens is None or usage.output_tokens is None:
+        return None
+    return usage.input_tokens + usage.output_tokens
+
+
+def _tokens_of_error(error: LLMError, one: Try) -> int:
+    """Return the tokens that a call may have used at most (see `charge_of_error` for dollars)."""
+    reported = None if error.usage is None else _reported_tokens(error.usage)
+    if reported is not None:
+        return reported
+    if isinstance(error, (CallNotStarted, EndpointUnreachable, *_UNTOUCHED)):
+        return 0
+    if isinstance(error, _READ_ONLY) and error.http_status != 200:
+        return one.request_bytes
+    return one.most_tokens
+
+
+def _dollars_of_error(error: LLMError, one: Try) -> Decimal:
+    price = one.request.target.price
+    bound = cost_bound(one.request, price)
     if bound is None or isinstance(error, CallNotStarted):
         return Decimal(0)
-    return charge_of_error(error, bound, request.target.price)
+    return charge_of_error(error, bound, price)
 
 
 def output_json(response: LLMResponse) -> dict[str, JSON]:
@@ -243,7 +279,7 @@ def output_json(response: LLMResponse) -> dict[str, JSON]:
 
 
 def settled_attempts(
-    records: Sequence[AttemptRecord], request: LLMRequest, usage: Usage
+    records: Sequence[AttemptRecord], one: Try, usage: Usage
 ) -> tuple[AttemptRecord, ...]:
     """Return the attempts of all targets, counted through, with the estimate in the one that we cut
     off, which is the last."""
@@ -251,6 +287,6 @@ def settled_attempts(
     for number, record in enumerate(records, start=1):
         counted = replace(record, number=number)
         if record.outcome == CANCELLED:
-            counted = replace(counted, usage=usage, cost=cost(usage, request.target.price))
+            counted = replace(counted, usage=usage, cost=cost(usage, one.request.target.price))
         settled.append(counted)
     return tuple(settled)

@@ -59,7 +59,11 @@ def apply_overrides(
     }
     tools, own_tools = _own_or_asked(variant.tools, request.tools, "tools", wishes)
     choice, own_choice = _own_or_asked(
-        variant.tool_choice, request.tool_choice, "tool_choice", wishes
+        variant.tool_choice,
+        request.tool_choice,
+        "tool_choice",
+        wishes,
+        may_bring=wishes.are_free or not own_tools,
     )
     form, own_form = _own_or_asked(
         variant.response_format, request.response_format, "response_format", wishes
@@ -116,11 +120,16 @@ def _is_upwards(name: str, value: JSON, own: JSON) -> bool:
     return isinstance(value, (int, float)) and value > own
 
 
-def _own_or_asked(own: JSON, asked: JSON, name: str, wishes: _Wishes) -> tuple[JSON, bool]:
-    """Return the variant's value, or else the caller's, and whether it is the variant's."""
+def _own_or_asked(
+    own: JSON, asked: JSON, name: str, wishes: _Wishes, *, may_bring: bool = True
+) -> tuple[JSON, bool]:
+    """Return the variant's value, or else the caller's, and whether it is the variant's.
+
+    A caller chooses among tools (`may_bring`) only where the tools are the caller's own.
+    """
     if asked is None or asked == own:
         return own, True
-    if own is None and wishes.may_bring_tools:
+    if own is None and may_bring and wishes.may_bring_tools:
         return asked, False
     wishes.ignore(name)
     return own, True

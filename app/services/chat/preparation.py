@@ -24,6 +24,7 @@ from app.schemas.chat_calls import ServedPart
 from app.schemas.generations import Provenance
 from app.services.chat.history import FittedHistory, estimated_tokens, fit_history
 from app.services.chat.overrides import Overridden, apply_overrides
+from app.services.chat.texts import without_texts
 from app.services.serving import ServedAlias, ServedTarget, ServedVariant
 
 __all__ = ["Try", "WorstCase", "check_roles", "prepare", "served_by", "worst_case"]
@@ -40,6 +41,13 @@ class Try:
     request: LLMRequest
     request_bytes: int
     left_out: JSON
+
+    @property
+    def most_tokens(self) -> int:
+        """What the call may read and write at most: a token is at least one byte, so the bytes of
+        the request bound the tokens that are read."""
+        written = output_token_bound(self.request) or ASSUMED_MAX_OUTPUT_TOKENS
+        return self.request_bytes + written * choice_count(self.request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +124,12 @@ def prepare(
 def worst_case(tries: Sequence[Try]) -> WorstCase:
     """Return what the calls of all the tries may use at worst.
 
-    Each target is called at most once, and a call that failed may have cost all that it could. A
-    token is at least one byte, so the bytes of a request bound the tokens that are read.
+    Each target is called at most once, and a call that failed may have cost all that it could.
     """
     tokens, dollars = 0, Decimal(0)
     bounded = True
     for one in tries:
-        written = output_token_bound(one.request) or ASSUMED_MAX_OUTPUT_TOKENS
-        tokens += one.request_bytes + written * choice_count(one.request)
+        tokens += one.most_tokens
         bound = cost_bound(one.request, one.request.target.price)
         bounded = bounded and bound is not None
         dollars += Decimal(0) if bound is None else bound.total
@@ -166,9 +172,17 @@ def _provenance(variant: ServedVariant, settled: Overridden) -> Provenance:
         model_version_id=variant.model_version_id,
         provider=variant.provider,
         model_price_id=variant.price_id,
-        applied_parameters=dict(settled.parameters.applied),
+        applied_parameters=_applied(variant, settled),
         left_out_parameters=dict(settled.parameters.left_out),
     )
+
+
+def _applied(variant: ServedVariant, settled: Overridden) -> dict[str, JSON]:
+    """Return what is sent as facts: the variant's own values, and of the caller's no texts."""
+    own = variant.parameters.applied
+    sent = settled.parameters.applied
+    theirs = {name: value for name, value in sent.items() if value != own.get(name)}
+    return {**sent, **without_texts(theirs)}
 
 
 def served_by(

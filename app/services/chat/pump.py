@@ -13,8 +13,7 @@ from typing import Final
 from uuid import UUID
 
 from app.core.errors import Abandoned, LimitReached, Unavailable, WorkbenchError
-from app.core.guards import Guard
-from app.database import DatabaseError
+from app.core.guards import Guard, GuardRefused
 from app.llm.errors import LLMError, Timeout
 from app.schemas.chat import ChatEnding, ChatResult
 from app.services.chat.asking import Asking
@@ -31,6 +30,7 @@ _PATIENCE_S: Final = (0.05, 0.2, 1.0, 4.0, 10.0, 15.0)
 """Pauses between tries to settle a call while the database does not answer."""
 
 _STOPPED: Final = "The server stopped while the answer was under way."
+_SWEPT: Final = "This server was taken for lost, and the answer is on record as abandoned."
 _LEFT: Final = "Its client left, and the call was cut off before the end of the answer."
 
 
@@ -45,7 +45,7 @@ class Pump:
         guards: Sequence[Guard],
         deadline_s: float,
     ) -> None:
-        self.call = ChatCall(admission.start.id, tries[0].served, {}, self.leave)
+        self.call = ChatCall(admission.start.id, tries[0].served, {}, self.leave, self.rejoin)
         self.admitted: asyncio.Future[Admitted | Duplicate] = (
             asyncio.get_running_loop().create_future()
         )
@@ -55,6 +55,7 @@ class Pump:
         self._asking = Asking(tools, self.call, tries, guards, stream=admission.start.is_stream)
         self._deadline_s = deadline_s
         self._time: asyncio.Timeout | None = None  # while the model is asked
+        self._ends_at: float | None = None  # when that time is over if nobody hurries
         self._has_left = self._is_drained = self._has_stopped = False
 
     @property
@@ -71,6 +72,17 @@ class Pump:
             self._has_left = True
             self._is_drained = self._tools.drains.enter()
             self._hurry()
+
+    def rejoin(self) -> None:
+        """Somebody wants the answer again: unless it is cut off already, it gets all its time."""
+        if not self._has_left or (self._time is not None and self._time.expired()):
+            return
+        self._has_left = False
+        if self._is_drained:
+            self._is_drained = False
+            self._tools.drains.leave()
+        if self._time is not None and not self._has_stopped:
+            self._time.reschedule(self._ends_at)
 
     def abandon(self) -> None:
         """The server stops: cut off now."""
@@ -116,6 +128,7 @@ class Pump:
         asking = self._asking
         try:
             async with asyncio.timeout(self._deadline_s) as self._time:
+                self._ends_at = self._time.when()
                 self._hurry()
                 response = await asking.answer()
             size = asking.current.request_bytes
@@ -123,7 +136,7 @@ class Pump:
         except Exception as error:  # not even a mistake of ours may leave a call without an end
             if isinstance(error, TimeoutError) and self._time is not None and self._time.expired():
                 return self._cut()
-            if not isinstance(error, (LLMError, WorkbenchError)):
+            if not isinstance(error, (LLMError, GuardRefused)):
                 self._log("chat_failed", error)
             return ending_of_error(
                 error,
@@ -172,9 +185,10 @@ class Pump:
         )
         for pause in (*_PATIENCE_S, None):
             try:
-                await self._tools.ledger.settle(settled)
+                if not await self._tools.ledger.settle(settled):
+                    return Abandoned(_SWEPT)
                 break
-            except (Unavailable, DatabaseError, OSError) as error:
+            except Exception as error:  # whatever it is, the call has to end for its caller
                 self._log("chat_unsettled", error)
                 if pause is None or self._has_stopped:
                     return Unavailable("The answer could not be recorded: ask again later.")

@@ -97,9 +97,15 @@ def stored_error(code: str | None, shape: Any) -> Exception:
     message = str(told.get("message") or "The call failed.")
     kind = _ERRORS.get(code or "")
     if kind is not None:
-        return kind(message, http_status=told.get("http_status"), body=told.get("body"))
+        return kind(
+            message,
+            http_status=told.get("http_status"),
+            body=told.get("body"),
+            parameter=told.get("parameter"),
+            retry_after_s=told.get("retry_after_s"),
+        )
     if code == GuardRefused.code:
-        return GuardRefused(message, str(told.get("guard") or ""))
+        return GuardRefused(message, str(told.get("guard") or ""), path=told.get("path"))
     return Abandoned(message)
 
 

@@ -1,13 +1,15 @@
 """Names of servers: which process carries a call, and whether that process still lives.
 
-A name is `HOST:PID:BOOT`. HOST also tells the machine's namespace of process ids where the system
-has any, so that a process id is only asked after where it means something; BOOT is random, so that
-a process that has got the id of another one is not taken for it. Of a process elsewhere nothing can
-be known from here, and only the age of its calls counts.
+A name is `HOST:PID:START`. HOST ends with a hash of all that tells where a process id means
+something: the machine's whole name, its boot and the namespace of process ids, where the system has
+them. (A namespace's number alone is the same on all machines.) START is random, so that a process
+that has got the id of another one is not taken for it. Of a process elsewhere nothing can be known
+from here, and only the age of its calls counts.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 import uuid
@@ -16,7 +18,9 @@ from pathlib import Path
 __all__ = ["is_gone", "server_name"]
 
 _NAMESPACE = Path("/proc/self/ns/pid")
-_LONGEST_HOST = 40
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_LONGEST_HOST = 30
+_HASH_LENGTH = 20
 
 
 def server_name() -> str:
@@ -35,11 +39,13 @@ def is_gone(server: str, own: str) -> bool:
 
 
 def _host() -> str:
+    name = socket.gethostname()
     try:
-        namespace = f"~{_NAMESPACE.stat().st_ino}"
-    except OSError:  # a system without namespaces
-        namespace = ""
-    return f"{socket.gethostname()[:_LONGEST_HOST]}{namespace}"
+        place = f"{_NAMESPACE.stat().st_ino} {_BOOT.read_text().strip()}"
+    except OSError:  # a system without them
+        place = ""
+    digest = hashlib.sha256(f"{name} {place}".encode()).hexdigest()
+    return f"{name[:_LONGEST_HOST]}~{digest[:_HASH_LENGTH]}"
 
 
 def _lives(pid: int) -> bool:

@@ -15,6 +15,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
+import orjson
+
 from app.core.clock import Clock
 from app.core.errors import (
     Conflict,
@@ -28,11 +30,12 @@ from app.core.observers import ChatObserver, EndedChat
 from app.core.permissions import Actor, ActorKind, Permission, require, system_actor
 from app.core.settings import CallLimits, ChatSettings, EndpointSettings
 from app.core.usage_limits import Claim, Holder
-from app.database import Database, DatabaseError
+from app.database import Database
 from app.llm.breaker import BreakerPolicy
 from app.llm.client import LLMClient
 from app.llm.retry import RetryPolicy
 from app.llm.types import Choice, FinishReason, LLMResponse, Message, Usage
+from app.repositories.idempotency_keys import IdempotencyKeyRepository
 from app.schemas.aliases import is_alias
 from app.schemas.chat import ChatRequest, ChatResult, ServedBy
 from app.schemas.chat_calls import CallStart
@@ -40,12 +43,13 @@ from app.schemas.idempotency_keys import KeyClaim
 from app.services.chat.call import ChatCall, finished_call
 from app.services.chat.duplicates import Duplicates
 from app.services.chat.guarding import guard_request
+from app.services.chat.history import estimated_tokens
 from app.services.chat.ledger import Admission, Duplicate, Ledger
 from app.services.chat.preparation import Try, check_roles, prepare, served_by, worst_case
 from app.services.chat.pump import Pump
 from app.services.chat.servers import server_name
-from app.services.chat.sweeper import Sweeper, reserved_json
-from app.services.chat.texts import clean_request
+from app.services.chat.sweeper import Sweeper
+from app.services.chat.texts import clean_request, without_texts
 from app.services.chat.tools import Breakers, ChatTools, Drains
 from app.services.limits import LimitService
 from app.services.serving import ServedAlias, ServedTarget, ServingService
@@ -61,6 +65,11 @@ paid for once, and fallbacks do what retries would. Only a rate limit is waited 
 """
 
 _TOTAL_S: Final = CallLimits().total_s
+_PATIENT_TRIES: Final = 2
+"""How many targets of a call may take all the time that their endpoints have."""
+_QUEUE_S: Final = 5.0
+"""For how long a call may wait besides until the client makes it."""
+_STOPPING: Final = "The server is stopping: ask again."
 _SWEEPER: Final = system_actor("chat sweeper")
 _LONGEST_KEY: Final = 255  # characters
 
@@ -125,6 +134,7 @@ class ChatService:
             server=self._server,
             longest_s=self._longest_s,
             is_carried=self._pumps.__contains__,
+            logger=logger,
         )
 
     @property
@@ -140,7 +150,8 @@ class ChatService:
     async def stop(self, drain_s: float = 25.0) -> None:
         """Begin nothing more, let calls end for at most `drain_s` seconds, then cut them off.
 
-        Every call that was under way is settled when this returns.
+        Every call that was under way is settled when this returns. Those that the database does not
+        take any more stay open, and the sweeper of any server ends them.
         """
         self._stopping = True
         if self._sweeping is not None:
@@ -169,18 +180,21 @@ class ChatService:
         targets may be called now, the database does not answer, or the server stops.
         """
         if self._stopping:
-            raise Unavailable("The server is stopping: ask again.")
+            raise Unavailable(_STOPPING)
         if request.idempotency_key is not None and len(request.idempotency_key) > _LONGEST_KEY:
             raise Invalid(
                 f"An idempotency key has at most {_LONGEST_KEY} characters.",
                 path="Idempotency-Key",
             )
         alias = await self._alias(actor, request)
+        earlier = await self._earlier(actor, request)
+        if earlier is not None:
+            return earlier
         cleaned, flags = clean_request(request, self._settings)
         settings = None if alias is None else alias.settings
         check_roles(cleaned.messages, settings)
         if settings is not None:
-            cleaned, masked = guard_request(cleaned, settings.guards.input)
+            cleaned, masked = await guard_request(cleaned, settings.guards.input)
             flags |= masked
         resolved = await self._resolved(cleaned, alias)
         if alias is not None and alias.message is not None:
@@ -194,6 +208,23 @@ class ChatService:
         lost = await self._sweeper.sweep(_SWEEPER)
         await self._limits.purge(_SWEEPER)
         return lost
+
+    async def _earlier(self, actor: Actor, request: ChatRequest) -> ChatCall | None:
+        """Return what answers a request whose idempotency key is taken; None if it is not.
+
+        What the alias, its models and their providers have become since does not matter: the same
+        request gets the same reply.
+        """
+        if request.idempotency_key is None:
+            return None
+        async with self._database.read_session() as session:
+            key = await IdempotencyKeyRepository(session).get(
+                actor.requester, request.idempotency_key, self._clock.now()
+            )
+        if key is None:
+            return None
+        first = None if key.generation_id is None else self._pumps.get(key.generation_id)
+        return await self._duplicates.answer(key, request, None if first is None else first.call)
 
     # --- what the target means -------------------------------------------------------------------
 
@@ -219,7 +250,8 @@ class ChatService:
         pinned = request.conversation and request.conversation.pinned_variant_id
         if pinned:
             target = ServedTarget(await self._serving.variant(pinned), "primary", 1.0)
-            _require_alive([target])
+            if alias.message is None:
+                _require_alive([target])
             return _Resolved(alias, None, (target,))
         bucket, targets = alias.targets_for(_sticky(request, alias))
         if not targets and alias.message is None:
@@ -257,6 +289,7 @@ class ChatService:
         worst = worst_case(tries)
         claim = Claim(_holders(actor, resolved.alias), worst.tokens, worst.dollars)
         alias, started_at, generation_id = resolved.alias, self._clock.now(), new_id()
+        said = request.messages[-1].to_json() if request.conversation else None
         start = CallStart(
             id=generation_id,
             served=tries[0].part,
@@ -268,18 +301,19 @@ class ChatService:
             deployment_id=None if alias is None else alias.deployment_id,
             bucket=resolved.bucket,
             is_stream=request.stream,
-            asked={"parameters": dict(request.parameters), "reserved": reserved_json(claim)},
+            asked={"parameters": without_texts(request.parameters)},
             flags=tuple(flags),
             subject=None if "user" in tries[0].served.ignored else request.subject,
             tags=dict(request.tags) or None,
             conversation=request.conversation,
-            said=request.messages[-1].to_json() if request.conversation else None,
+            said=said,
+            said_tokens=None if said is None else estimated_tokens(len(orjson.dumps(said))),
         )
         key = None
         if request.idempotency_key is not None:
             key = KeyClaim(
                 id=new_id(),
-                actor=str(actor),
+                actor=actor.requester,
                 key=request.idempotency_key,
                 request_hash=request.request_hash,
                 created_at=started_at,
@@ -291,11 +325,13 @@ class ChatService:
             Admission(start, claim, key),
             tries,
             () if alias is None else alias.settings.guards.output,
-            self._deadline_s(tries[0].request.target.endpoint),
+            self._deadline_s(tries),
         )
 
     async def _admitted(self, pump: Pump, request: ChatRequest) -> ChatCall:
         """Start the pump and return its call once that is admitted, or the one it duplicates."""
+        if self._stopping:  # since `begin` looked
+            raise Unavailable(_STOPPING)
         wait_s = pump.wait_s()
         if wait_s > 0:
             closed = Unavailable("The model's provider fails at present: try again later.")
@@ -306,7 +342,7 @@ class ChatService:
         try:
             admitted = await asyncio.shield(pump.admitted)
         except asyncio.CancelledError:
-            pump.leave()
+            pump.call.leave()
             raise
         if isinstance(admitted, Duplicate):
             first = self._pumps.get(admitted.key.generation_id or pump.id)
@@ -330,17 +366,25 @@ class ChatService:
             await asyncio.sleep(self._settings.sweep_s)
             try:
                 await self.sweep()
-            except (Unavailable, DatabaseError, OSError) as error:
+            except Exception as error:  # whatever it is, the next sweep may fare better
                 if self._logger is not None:
                     self._logger.warning("chat_sweep_failed", error=type(error).__name__)
 
     @property
     def _longest_s(self) -> float:
-        return max((it.limits.total_s for it in self._endpoints.values()), default=_TOTAL_S)
+        """The longest that any call may take."""
+        most = max((it.limits.total_s for it in self._endpoints.values()), default=_TOTAL_S)
+        return _PATIENT_TRIES * most + _QUEUE_S
 
-    def _deadline_s(self, endpoint: str) -> float:
-        settings = self._endpoints.get(endpoint)
-        return _TOTAL_S if settings is None else settings.limits.total_s
+    def _deadline_s(self, tries: Sequence[Try]) -> float:
+        """Return how long a call may take.
+
+        Each target has its endpoint's time, which the client keeps; this is for all together, so
+        that one which took all its time for nothing can be followed by another.
+        """
+        endpoints = [self._endpoints.get(one.request.target.endpoint) for one in tries]
+        times = [_TOTAL_S if it is None else it.limits.total_s for it in endpoints]
+        return sum(times[:_PATIENT_TRIES]) + _QUEUE_S
 
 
 def _keep(tasks: set[asyncio.Task[None]], task: asyncio.Task[None]) -> asyncio.Task[None]:

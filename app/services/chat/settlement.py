@@ -27,20 +27,13 @@ def settlement(
 ) -> Settled:
     """Return the settlement of a call that has ended."""
     end = _call_end(admission, asking, ending, now)
-    if not admitted.limited:
+    if not admitted.reserved:
         return Settled(end, None)
-    tokens, dollars = charge(ending, asking.current.request, asking.failed)
+    tokens, dollars = charge(ending, asking.current, asking.failed)
     claim = admission.claim
     return Settled(
         end,
-        Settlement(
-            admitted.limited,
-            admission.start.started_at,
-            claim.tokens,
-            claim.dollars or Decimal(0),
-            tokens,
-            dollars,
-        ),
+        Settlement(admitted.reserved, claim.tokens, claim.dollars or Decimal(0), tokens, dollars),
     )
 
 
@@ -80,7 +73,7 @@ def ended_chat(asking: Asking, ending: Ending) -> EndedChat:
 
 def _call_end(admission: Admission, asking: Asking, ending: Ending, now: datetime) -> CallEnd:
     request, response = asking.current.request, ending.response
-    attempts = settled_attempts(asking.attempts, request, ending.usage)
+    attempts = settled_attempts(asking.attempts, asking.current, ending.usage)
     return CallEnd(
         id=admission.start.id,
         ending=ending.ending,
@@ -132,7 +125,13 @@ def _error_json(error: Exception | None) -> JSON:
     if error is None:
         return None
     if isinstance(error, LLMError):
-        return {"message": error.message, "http_status": error.http_status, "body": error.body}
+        return {
+            "message": error.message,
+            "http_status": error.http_status,
+            "body": error.body,
+            "parameter": error.parameter,
+            "retry_after_s": error.retry_after_s,
+        }
     if isinstance(error, GuardRefused):
-        return {"message": error.message, "guard": error.name}
+        return {"message": error.message, "guard": error.name, "path": error.path}
     return {"message": str(error)}

@@ -10,25 +10,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from app.core.clock import Clock
 from app.core.errors import Abandoned
-from app.core.hashing import JSON
 from app.core.permissions import Actor, Permission, require
-from app.core.usage_limits import Claim, Holder, Settlement
 from app.database import Database
 from app.llm.pricing import cost
 from app.llm.types import Price
 from app.repositories.chat_calls import ChatCallRepository
+from app.repositories.content import ContentRepository
 from app.repositories.idempotency_keys import IdempotencyKeyRepository
 from app.schemas.chat_calls import CallEnd, OpenCall
 from app.services.chat.ledger import Ledger, Settled
 from app.services.chat.outcome import estimated_usage
+from app.services.chat.reservations import worst_case_of
 from app.services.chat.servers import is_gone
 
-__all__ = ["Sweeper", "reserved_json"]
+if TYPE_CHECKING:  # the logging library costs every command a tenth of its start
+    from app.core.logging import Logger
+
+__all__ = ["Sweeper"]
 
 _MOST: Final = 1_000
 _GRACE: Final = timedelta(seconds=60)
@@ -48,6 +51,7 @@ class Sweeper:
         server: str,
         longest_s: float,
         is_carried: Callable[[UUID], bool],
+        logger: Logger | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -55,21 +59,29 @@ class Sweeper:
         self._server = server
         self._oldest = timedelta(seconds=longest_s) + _GRACE
         self._is_carried = is_carried
+        self._logger = logger
 
     async def sweep(self, actor: Actor) -> int:
-        """End the calls that are lost now and return how many they were; forget keys whose time is
-        over."""
+        """End the calls that are lost now and return how many were ended; forget keys whose time is
+        over. A call that cannot be ended is left for the next time, and the others are."""
         require(actor, Permission.CHAT_WRITE)
         async with self._database.read_session() as session:
             found = await ChatCallRepository(session).open_calls(limit=_MOST)
         now = self._clock.now()
         lost = [call for call in found if self._is_lost(call, now)]
+        ended = 0
         for call in lost:
-            await self._ledger.settle(_abandoned(call, now))
+            try:
+                await self._ledger.settle(_abandoned(call, now))
+                ended += 1
+            except Exception as error:  # whatever it is, it must not keep the others open
+                if self._logger is not None:
+                    self._logger.error("chat_unswept", generation=str(call.id), exc_info=error)
         async with self._database.write_session() as session:
-            await IdempotencyKeyRepository(session).purge(now)
+            replies = await IdempotencyKeyRepository(session).purge(now)
+            await ContentRepository(session).erase(replies, now)
             await session.commit()
-        return len(lost)
+        return ended
 
     def _is_lost(self, call: OpenCall, now: datetime) -> bool:
         if self._is_carried(call.id):
@@ -78,15 +90,6 @@ class Sweeper:
         if age > self._oldest or is_gone(call.server, self._server):
             return True
         return call.server == self._server and age > _NEW
-
-
-def reserved_json(claim: Claim) -> JSON:
-    """Return a claim as it is kept with its call, for whoever may have to settle it."""
-    return {
-        "holders": [list(holder) for holder in claim.holders],
-        "tokens": claim.tokens,
-        "dollars": None if claim.dollars is None else str(claim.dollars),
-    }
 
 
 def _abandoned(call: OpenCall, now: datetime) -> Settled:
@@ -105,19 +108,4 @@ def _abandoned(call: OpenCall, now: datetime) -> Settled:
         error={"message": error.message},
         error_code=error.code,
     )
-    return Settled(end, _worst_case(call), is_lost=True)
-
-
-def _worst_case(call: OpenCall) -> Settlement | None:
-    reserved = call.asked.get("reserved")
-    if not reserved or not reserved["holders"]:
-        return None
-    dollars = Decimal(reserved["dollars"] or 0)
-    return Settlement(
-        tuple(Holder(kind, name) for kind, name in reserved["holders"]),
-        call.started_at,
-        reserved["tokens"],
-        dollars,
-        reserved["tokens"],
-        dollars,
-    )
+    return Settled(end, worst_case_of(call.reservation), is_lost=True)

@@ -18,10 +18,13 @@ from app.core.settings import ChatSettings
 from app.llm.types import ImagePart, Message, TextPart, ToolCall
 from app.schemas.chat import ChatRequest
 
-__all__ = ["BIDI_MARKS", "CONTROL_CHARACTERS", "clean_request"]
+__all__ = ["BIDI_MARKS", "CONTROL_CHARACTERS", "clean_request", "without_texts"]
 
 BIDI_MARKS: Final = "bidi_marks"
 CONTROL_CHARACTERS: Final = "control_characters"
+
+_LEVELS: Final = frozenset({"none", "minimal", "low", "medium", "high", "xhigh"})
+"""Words that parameters take, of effort and verbosity: facts, and nobody's text."""
 
 _LONGEST_LABEL = 200  # characters, of a subject
 _CONTROL = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
@@ -69,6 +72,23 @@ def clean_request(request: ChatRequest, settings: ChatSettings) -> tuple[ChatReq
         },
     )
     return cleaned, cleaner.flags
+
+
+def without_texts(parameters: Mapping[str, JSON]) -> dict[str, JSON]:
+    """Return a caller's parameters as facts, which outlive every text.
+
+    What may hold texts, `stop` above all, becomes how many they are; what was sent stands with the
+    rendered request, which is a text and can be erased.
+    """
+    return {name: _fact(value) for name, value in parameters.items()}
+
+
+def _fact(value: JSON) -> JSON:
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, str):
+        return value if value in _LEVELS else {"texts": 1}
+    return {"texts": len(value)}
 
 
 class _Cleaner:

@@ -92,11 +92,23 @@ async def test_wishes_that_an_alias_does_not_grant_are_ignored_and_named(world: 
     result = await (await world.chat.begin(world.actor, ask(parameters=wishes))).result()
     assert (result.served.ignored, result.served.is_exact) == (("temperature",), False)
     found = await world.only_record()
-    assert found.call.asked["parameters"] == wishes
+    assert found.call.asked["parameters"] == {**wishes, "stop": {"texts": 1}}
     assert found.call.ignored == ["temperature"]
     applied = found.generation.applied_parameters
     assert applied is not None
-    assert (applied["temperature"], applied["max_tokens"], applied["stop"]) == (0, 16, ["."])
+    assert (applied["temperature"], applied["max_tokens"]) == (0, 16)
+    assert (applied["stop"], found.request["stop"]) == ({"texts": 1}, ["."])
+
+
+async def test_no_text_of_a_caller_becomes_a_fact(world: World) -> None:
+    await world.serve(await world.variant())
+    await world.serve(await world.variant(), overrides=[], name="closed@production")
+    for target in (ALIAS, "closed@production"):  # one takes the wish, the other ignores it
+        wishes = {"stop": ["Elm Street", "Oak Street"]}
+        await (await world.chat.begin(world.actor, ask(target=target, parameters=wishes))).result()
+    for found in await world.records():
+        facts = f"{found.call.asked} {found.generation.applied_parameters}"
+        assert "Street" not in facts and "{'texts': 2}" in facts
 
 
 @pytest.mark.parametrize(
@@ -148,6 +160,20 @@ async def test_tools_are_the_variants_or_else_the_callers(world: World) -> None:
         ).result()
     found = [(it.request["tools"], it.call.ignored) for it in await world.records()]
     assert found == [([tool("callers")], []), ([tool("own")], ["tools"])]
+
+
+async def test_a_caller_chooses_among_its_own_tools_only(world: World) -> None:
+    tool = {"type": "function", "function": {"name": "own"}}
+    await world.serve(await world.variant(content={**BOT, "tools": [tool]}))
+    result = await (await world.chat.begin(world.actor, ask(tool_choice="none"))).result()
+    assert (result.served.ignored, result.served.is_exact) == (("tool_choice",), True)
+    assert "tool_choice" not in (await world.only_record()).request
+    await world.serve(
+        await world.variant(content={**BOT, "tools": [tool]}), strict=True, name="strict@production"
+    )
+    with pytest.raises(Invalid) as caught:
+        await world.chat.begin(world.actor, ask(target="strict@production", tool_choice="none"))
+    assert caught.value.path == "tool_choice"
 
 
 async def test_variables_are_rendered_and_their_absence_is_told(world: World) -> None:

@@ -9,16 +9,22 @@ from datetime import datetime, timedelta
 import pytest
 
 from app.core.clock import SystemClock
-from app.core.errors import InFlight, KeyReused, LimitReached
+from app.core.errors import Abandoned, InFlight, KeyReused, LimitReached, Unavailable
+from app.core.ids import new_id
 from app.core.permissions import Actor, ActorKind, Permission
 from app.core.settings import ChatSettings
-from app.llm.errors import ServerError
+from app.database import Database
+from app.llm.breaker import BreakerPolicy
+from app.llm.errors import RateLimited, ServerError
 from app.llm.types import FinishReason, Message
+from app.repositories.idempotency_keys import IdempotencyKeyRepository
 from app.schemas.chat import ChatResult
+from app.schemas.idempotency_keys import KeyClaim
 from app.schemas.limits import LimitValues
+from app.services.idempotency import KEPT, Effect, IdempotencyService, Reply
 from tests.fake_provider import FakeProvider, ProviderOptions
 from tests.integration.chat.conftest import MakeWorld
-from tests.integration.chat.support import ALIAS, World, ask, read
+from tests.integration.chat.support import ALIAS, NEVER_OPENS, World, ask, read
 
 KEYED = ask(idempotency_key="key-1")
 SLOW = ProviderOptions(latency_ms=150)
@@ -83,6 +89,38 @@ async def test_an_answer_is_given_again_from_the_record(
     assert (again.generation_id, again.served) == (given.generation_id, given.served)
 
 
+@pytest.mark.parametrize("change", ["disabled", "retired"])
+async def test_an_answer_is_given_again_whatever_has_become_of_its_alias(
+    make_world: MakeWorld, provider: FakeProvider, change: str
+) -> None:
+    first = make_world(provider)
+    await first.serve(await first.variant())
+    given = await (await first.chat.begin(first.actor, KEYED)).result()
+    if change == "disabled":
+        await first.deploy(kind="disable", message="We are back at noon.")
+    else:
+        await first.models.retire(first.actor, "openai/fake-model@1")
+    later = make_world(provider)  # what was resolved before may be served for some seconds
+    again = await (await later.chat.begin(later.actor, KEYED)).result()
+    assert again.replayed and _said(again) == _said(given)
+    assert again.generation_id == given.generation_id
+
+
+async def test_an_answer_is_given_again_while_its_provider_fails(
+    make_world: MakeWorld, provider: FakeProvider
+) -> None:
+    world = make_world(provider, breaker=BreakerPolicy(in_a_row=1, pause_s=3600))
+    await world.serve(await world.variant())
+    await world.serve(await world.variant("openai/fault-500"), name="broken@production")
+    given = await (await world.chat.begin(world.actor, KEYED)).result()
+    with pytest.raises(ServerError):
+        await (await world.chat.begin(world.actor, ask(target="broken@production"))).result()
+    with pytest.raises(Unavailable):
+        await world.chat.begin(world.actor, ask())
+    again = await (await world.chat.begin(world.actor, KEYED)).result()
+    assert again.generation_id == given.generation_id
+
+
 async def test_a_failure_is_given_again_as_well(world: World, provider: FakeProvider) -> None:
     await world.serve(await world.variant("openai/fault-500"))
     for _ in range(2):
@@ -135,6 +173,19 @@ async def test_a_request_that_is_refused_leaves_its_key_free(world: World) -> No
     assert not (await (await world.chat.begin(world.actor, KEYED)).result()).replayed
 
 
+async def test_identical_requests_over_a_limit_are_all_told_of_the_limit(world: World) -> None:
+    await world.serve(await world.variant())
+    await world.limits.set(
+        world.actor, "alias", ALIAS, LimitValues(requests_per_minute=1, on_reach="stop")
+    )
+    await (await world.chat.begin(world.actor, ask())).result()
+    refused = await asyncio.gather(
+        *(world.chat.begin(world.actor, KEYED) for _ in range(20)), return_exceptions=True
+    )
+    assert {type(error) for error in refused} == {LimitReached}
+    assert len(await world.records()) == 1
+
+
 async def test_a_key_whose_time_is_over_is_free(
     make_world: MakeWorld, provider: FakeProvider
 ) -> None:
@@ -152,6 +203,25 @@ async def test_a_key_whose_time_is_over_is_free(
     assert not (await (await world.chat.begin(world.actor, KEYED)).result()).replayed
 
 
+async def test_the_reply_of_a_key_whose_time_is_over_is_erased(
+    make_world: MakeWorld, provider: FakeProvider
+) -> None:
+    class LaterClock(SystemClock):
+        late = timedelta(0)
+
+        def now(self) -> datetime:
+            return super().now() + self.late
+
+    clock = LaterClock()
+    world = make_world(provider, clock=clock)
+    effect = await IdempotencyService(world.database, clock).begin(world.actor, "key-1", "hash")
+    assert isinstance(effect, Effect)
+    await effect.keep(Reply(201, {}, {"title": "A parcel"}))
+    clock.late = KEPT
+    await world.chat.sweep()
+    assert not [text for text in await world.texts() if "A parcel" in str(text)]
+
+
 async def test_leaving_a_duplicate_leaves_the_first_alone(make_world: MakeWorld) -> None:
     async with FakeProvider(SLOW) as server:
         world = make_world(server)
@@ -160,3 +230,62 @@ async def test_leaving_a_duplicate_leaves_the_first_alone(make_world: MakeWorld)
         second = await world.chat.begin(world.actor, KEYED)
         second.leave()
         assert (await first.result()).ending == "completed"
+
+
+async def test_a_duplicate_that_waits_keeps_a_call_alive_whose_client_left(
+    make_world: MakeWorld,
+) -> None:
+    async with FakeProvider(ProviderOptions(latency_ms=600)) as server:
+        world = make_world(server, settings=ChatSettings(drain_s=0.2))
+        await world.serve(await world.variant())
+        first = await world.chat.begin(world.actor, KEYED)
+        first.leave()
+        second = await world.chat.begin(world.actor, KEYED)
+        assert (await second.result()).replayed
+    assert (await world.only_record()).call.ending == "completed"
+
+
+async def test_a_call_is_cut_off_when_the_last_who_waited_has_left(make_world: MakeWorld) -> None:
+    async with FakeProvider(ProviderOptions(latency_ms=60_000)) as server:
+        world = make_world(server, settings=ChatSettings(drain_s=0))
+        await world.serve(await world.variant())
+        first = await world.chat.begin(world.actor, KEYED)
+        second = await world.chat.begin(world.actor, KEYED)
+        first.leave()
+        second.leave()
+        with pytest.raises(Abandoned):
+            await first.result()
+    assert (await world.only_record()).call.ending == "client_gone"
+
+
+async def test_a_failure_that_is_given_again_says_when_to_try_again(
+    make_world: MakeWorld, provider: FakeProvider
+) -> None:
+    world = make_world(provider, breaker=NEVER_OPENS)
+    await world.serve(await world.variant("openai/fault-429-quota"))
+    told = []
+    for _ in range(2):
+        with pytest.raises(RateLimited) as caught:
+            await (await world.chat.begin(world.actor, KEYED)).result()
+        told.append((caught.value.retry_after_s, caught.value.parameter))
+    assert told[0] == told[1]
+
+
+async def test_a_claim_locks_no_key_of_somebody_else(database: Database) -> None:
+    """So whoever finishes a key never waits for one who claims it, who may wait for him."""
+    now = SystemClock().now()
+
+    def claim() -> KeyClaim:
+        return KeyClaim(new_id(), "key:shop", "k", "sha256:0", now, now + timedelta(days=1))
+
+    first = claim()
+    async with database.write_session() as session:
+        assert await IdempotencyKeyRepository(session).claim(first)
+        await session.commit()
+    async with database.write_session() as claiming:
+        assert not await IdempotencyKeyRepository(claiming).claim(claim())
+        if database.is_sqlite:  # it has one writer at a time
+            await claiming.rollback()
+        async with asyncio.timeout(5), database.write_session() as finishing:
+            await IdempotencyKeyRepository(finishing).finish([first.id], 200)
+            await finishing.commit()

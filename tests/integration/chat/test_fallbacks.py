@@ -5,9 +5,16 @@ from __future__ import annotations
 import pytest
 
 from app.core.errors import Unavailable
+from app.core.settings import CallLimits
 from app.llm.breaker import BreakerPolicy
-from app.llm.errors import BadRequest, LLMError, ServerError
-from tests.fake_provider import FakeProvider
+from app.llm.errors import (
+    BadRequest,
+    EndpointUnreachable,
+    LLMError,
+    RateLimited,
+    ServerError,
+)
+from tests.fake_provider import FakeProvider, ProviderOptions
 from tests.integration.chat.conftest import MakeWorld
 from tests.integration.chat.support import NEVER_OPENS, PRICE, World, ask, endpoint, read
 
@@ -147,3 +154,66 @@ async def test_the_limits_are_charged_for_every_target_that_may_have_worked(
     used = await world.used()
     assert answer is not None and used.spent > answer
     assert used.reserved == 0
+
+
+async def test_a_target_that_takes_all_its_time_is_followed_by_another_and_left_alone_later(
+    make_world: MakeWorld, provider: FakeProvider
+) -> None:
+    hasty = CallLimits(connect_s=5, first_byte_s=5, idle_s=5, total_s=0.3)
+    async with FakeProvider(ProviderOptions(latency_ms=60_000)) as slow:
+        world = make_world(
+            provider,
+            endpoints={
+                "openai": endpoint(slow.base_url, hasty),
+                "spare": endpoint(provider.base_url),
+            },
+            breaker=BreakerPolicy(in_a_row=1, pause_s=3600),
+        )
+        await world.serve(
+            await world.variant(), await world.variant("openai/spare-model", endpoint="spare")
+        )
+        for _ in range(2):
+            result = await (await world.chat.begin(world.actor, ask())).result()
+            assert result.served.role == "fallback"
+        assert slow.ledger.summary()["received"] == 1
+    first, second = await world.records()
+    assert [attempt.outcome for attempt in first.attempts] == ["timeout", "ok"]
+    assert [attempt.outcome for attempt in second.attempts] == ["ok"]
+
+
+async def test_a_rate_limit_opens_no_circuit(make_world: MakeWorld, provider: FakeProvider) -> None:
+    world = make_world(provider, breaker=BreakerPolicy(in_a_row=1, pause_s=3600))
+    await world.serve(await world.variant("openai/fault-429-seconds"))
+    for _ in range(2):
+        with pytest.raises(RateLimited):
+            await (await world.chat.begin(world.actor, ask())).result()
+    assert len(await world.records()) == 2
+
+
+async def _serve_by_two_endpoints(world: World) -> None:
+    await world.serve(
+        await world.variant(), await world.variant("openai/spare-model", endpoint="spare")
+    )
+
+
+async def test_an_endpoint_that_this_server_does_not_know_is_a_failure_of_its_target(
+    make_world: MakeWorld, provider: FakeProvider
+) -> None:
+    known = {"openai": endpoint(provider.base_url), "spare": endpoint(provider.base_url)}
+    await _serve_by_two_endpoints(make_world(provider, endpoints=known))
+    lesser = make_world(provider, endpoints={"spare": known["spare"]})
+    result = await (await lesser.chat.begin(lesser.actor, ask())).result()
+    assert result.served.role == "fallback"
+
+
+async def test_what_is_wrong_with_our_settings_is_told_to_no_caller(
+    make_world: MakeWorld, provider: FakeProvider
+) -> None:
+    known = {"openai": endpoint(provider.base_url), "spare": endpoint(provider.base_url)}
+    await _serve_by_two_endpoints(make_world(provider, endpoints=known))
+    none = make_world(provider, endpoints={"unused-name": known["spare"]})
+    with pytest.raises(EndpointUnreachable) as caught:
+        await (await none.chat.begin(none.actor, ask())).result()
+    assert "unused-name" not in str(caught.value) and "spare" not in str(caught.value)
+    found = await none.only_record()
+    assert (found.call.ending, found.generation.usage_source) == ("failed", "unreported")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 from datetime import datetime, timedelta
 
@@ -11,18 +12,17 @@ import pytest
 
 from app.core.clock import SystemClock
 from app.core.errors import Abandoned
+from app.core.hashing import JSON
 from app.core.ids import new_id
 from app.core.settings import ChatSettings
-from app.core.usage_limits import Claim, Holder
 from app.repositories.chat_calls import ChatCallRepository
 from app.schemas.chat_calls import CallStart, ServedPart
 from app.schemas.generations import Provenance
 from app.services.chat.servers import is_gone, server_name
-from app.services.chat.sweeper import reserved_json
 from tests.conftest import REPOSITORY
 from tests.fake_provider import FakeProvider, ProviderOptions
 from tests.integration.chat.conftest import MakeWorld
-from tests.integration.chat.support import ALIAS, PRICE, World, ask, until
+from tests.integration.chat.support import PRICE, World, ask, until
 
 
 class SteppedClock(SystemClock):
@@ -77,10 +77,11 @@ async def test_an_answer_of_a_killed_server_is_abandoned_and_charged_at_worst(
         assert await world.chat.sweep() == 0
 
 
-async def _add_open_call(world: World, server: str, started_at: datetime) -> None:
+async def _add_open_call(
+    world: World, server: str, started_at: datetime, reservation: JSON = None
+) -> None:
     """Put a call on record as another server would that carries it."""
     variant = await world.variant()
-    claim = Claim((Holder("alias", ALIAS),), 10, None)
     part = ServedPart(
         Provenance(
             None,
@@ -107,8 +108,9 @@ async def _add_open_call(world: World, server: str, started_at: datetime) -> Non
         deployment_id=None,
         bucket=None,
         is_stream=False,
-        asked={"parameters": {}, "reserved": reserved_json(claim)},
+        asked={"parameters": {}},
         flags=(),
+        reservation=reservation,
     )
     async with world.database.write_session() as session:
         await ChatCallRepository(session).add_starts([start])
@@ -116,17 +118,26 @@ async def _add_open_call(world: World, server: str, started_at: datetime) -> Non
 
 
 @pytest.mark.parametrize(
-    ("age_s", "lost"), [(0, 0), (80, 0), (91, 1)], ids=["new", "may be under way", "too old"]
+    ("age_s", "lost"), [(0, 0), (120, 0), (126, 1)], ids=["new", "may be under way", "too old"]
 )
 async def test_a_call_of_a_server_elsewhere_is_lost_only_when_no_call_may_be_so_old(
     make_world: MakeWorld, provider: FakeProvider, age_s: float, lost: int
 ) -> None:
-    """The longest deadline is 30 s here, and 60 s are added."""
+    """Two targets may take 30 s each here, and the queue 5 s; 60 s are added."""
     clock = SteppedClock()
     world = make_world(provider, clock=clock)
     await _add_open_call(world, "elsewhere:4:abc", clock.now())
     clock.late = age_s
     assert await world.chat.sweep() == lost
+
+
+async def test_a_call_that_cannot_be_ended_keeps_no_other_open(world: World) -> None:
+    long_ago = SystemClock().now() - timedelta(days=1)
+    await _add_open_call(world, "elsewhere:4:abc", long_ago, {"nobody": "can read this"})
+    await _add_open_call(world, "elsewhere:4:abc", long_ago)
+    assert await world.chat.sweep() == 1
+    endings = [record.call.ending for record in await world.records()]
+    assert sorted(str(ending) for ending in endings) == ["None", "abandoned"]
 
 
 async def test_a_call_that_this_server_carries_is_left_alone(make_world: MakeWorld) -> None:
@@ -148,7 +159,8 @@ async def test_an_end_that_comes_after_the_sweeper_changes_nothing(make_world: M
         call = await slow.chat.begin(slow.actor, ask())
         clock.late = 100_000
         assert await other.chat.sweep() == 1
-        await call.result()
+        with pytest.raises(Abandoned, match="taken for lost"):
+            await call.result()
     found = await slow.only_record()
     assert (found.call.ending, found.generation.status) == ("abandoned", "abandoned")
     assert found.attempts == []
@@ -175,5 +187,20 @@ def test_a_server_is_gone_if_its_process_is_and_ran_where_we_do() -> None:
     assert is_gone(f"{host}:{os.getpid()}:of-an-earlier-boot", own)
     assert not is_gone(f"{host}:{os.getppid()}:abc", own)
     assert is_gone(f"{host}:{2**22 + 1}:abc", own)
+    assert not is_gone(f"{'x' * 30}~{'0' * 20}:{2**22 + 1}:abc", own)
     for elsewhere in ("otherhost:1:abc", "nonsense", "", f"{host}:x:y"):
         assert not is_gone(elsewhere, own)
+
+
+def test_machines_whose_long_names_begin_alike_are_not_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All first namespaces of process ids have the same number, so the names have to differ."""
+    names = []
+    for pod in ("x2x7z", "q9k4p"):
+        name = f"prompt-workbench-production-api-server-7d9f8b6c5d-{pod}"
+        monkeypatch.setattr(socket, "gethostname", lambda name=name: name)
+        names.append(server_name())
+    one, other = names
+    assert not is_gone(one, other)
+    assert max(map(len, names)) <= 100

@@ -359,7 +359,7 @@ def test_probing_an_endpoint_that_does_not_answer_says_so(
 
 
 def test_no_variant_yet_says_where_they_come_from(variants: Command) -> None:
-    assert "workbench run --help" in variants("list")
+    assert "workbench variants make" in variants("list")
 
 
 def test_a_variant_shows_which_layer_each_parameter_came_from_and_what_is_sent(

@@ -95,7 +95,7 @@ def test_a_gate_believes_a_qualified_judge_and_not_the_same_one_with_another_rub
     gate = run("gate", "--fail-on", "strict,blocked")
     assert "Gate: PASSED" in gate
     decision = json.loads(run("gate", "--format", "json"))[0]
-    assert "Corrected by 60 labels of people." in json.dumps(decision)
+    assert "Corrected by 60 labels of people the difference is" in json.dumps(decision)
 
     experiment(run, "The number is exactly right.")
     gate = run("gate", "--fail-on", "strict,blocked", code=13)

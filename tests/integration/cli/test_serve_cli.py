@@ -27,6 +27,7 @@ from app.schemas.jobs import JobView, RunRequest
 from tests.api.measured import asked as an_experiment
 from tests.api.measured import stock
 from workbench.cli.serve import app
+from workbench.runner.generation.lock import lock_file
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -148,6 +149,22 @@ async def test_a_worker_that_dies_is_replaced(workspace: Path) -> None:
         server.terminate()
         _, errors = await asyncio.to_thread(server.communicate, timeout=60)
     assert "The worker ended with code -9; starting another one." in errors
+
+
+async def test_jobs_are_done_once_the_other_worker_of_the_workspace_has_gone(
+    workspace: Path,
+) -> None:
+    other = lock_file(workspace / ".workbench" / "worker.lock")
+    assert other is not None
+    with other, serving() as (server, _):
+        assert server.stderr is not None
+        told = ""
+        while "starting another one" not in told:
+            told = await asyncio.to_thread(server.stderr.readline)
+            assert told, "the server has ended"
+        other.close()
+        async with asked(workspace) as (services, job):
+            assert (await ended(services, job)).status == "done"
 
 
 @pytest.mark.nightly

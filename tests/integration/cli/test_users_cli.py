@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import stat
 from pathlib import Path
@@ -11,7 +12,9 @@ from typer.testing import CliRunner, Result
 
 from app.core.security import key_prefix
 from app.core.settings import HMAC_KEY_FILE
+from app.schemas.api_keys import KeyScope, NewApiKey
 from workbench.cli import keys, users
+from workbench.cli.context import open_workspace
 
 BOOTSTRAP = ("bootstrap", "--name", "ana")
 
@@ -127,6 +130,37 @@ def test_keys_are_made_rotated_and_revoked(workspace: Path) -> None:
     assert "revoked" in on_keys("revoke", "bot").stdout
     shown = json.loads(on_keys("show", "bot~2", "--format", "json").stdout)
     assert (shown["replaces"], shown["scope"]["aliases"]) == ("bot", ["support-bot@production"])
+
+
+def test_who_revokes_a_key_is_told_which_of_its_rotations_still_work(workspace: Path) -> None:
+    on_users(*BOOTSTRAP)
+    on_keys("create", "bot", "--service")
+    on_keys("rotate", "bot")
+    assert "Still working: bot~2" in on_keys("revoke", "bot").stdout
+    assert "Still working" not in on_keys("revoke", "bot~2").stdout
+
+
+def test_a_key_without_permissions_may_use_nothing(workspace: Path) -> None:
+    on_users(*BOOTSTRAP)
+
+    async def make() -> None:
+        scope = KeyScope(permissions=frozenset())
+        async with open_workspace() as opened:
+            await opened.services.api_keys.create(
+                opened.actor, NewApiKey(name="none", user="ana", scope=scope)
+            )
+
+    asyncio.run(make())
+    assert "may use nothing" in on_keys("show", "none").stdout
+
+
+def test_a_key_of_a_deactivated_user_is_not_shown_as_working(workspace: Path) -> None:
+    on_users(*BOOTSTRAP)
+    on_users("create", "bo")
+    on_keys("create", "bo-laptop", "--user", "bo")
+    on_users("deactivate", "bo")
+    for listed in (on_keys("show", "bo-laptop").stdout, on_keys("list").stdout):
+        assert "user deactivated" in listed
 
 
 @pytest.mark.parametrize(

@@ -91,4 +91,5 @@ async def test_after_an_error_that_every_call_would_meet_nothing_is_scored(
         assert done.ending is Ending.FATAL
         assert done.report.fatal is not None and done.report.fatal.code == "authentication"
         assert await services.scores.scorers_of(experiment.runs[0].id) == []
-        assert [job.status for job in await services.jobs.of_experiment(experiment.id)] == ["stopped"]
+        jobs = await services.jobs.of_experiment(experiment.id)
+        assert [job.status for job in jobs] == ["stopped"]

@@ -91,6 +91,7 @@ async def kill_and_finish(
             assert examples <= server.summary()["received"] <= most
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(300)
 async def test_the_next_worker_finishes_what_a_killed_one_left(
     tmp_path: Path, database_url: str, actor: Actor

@@ -9,13 +9,15 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from app.bootstrap import Services
 from app.core.errors import Conflict
 from app.core.logging import create_logger
 from app.core.permissions import ROLE_PERMISSIONS, Actor, ActorKind, Grant, Role
 from app.database import AsyncSession
+from app.database.exclusive import exclusive
+from app.models import Job
 from app.schemas.jobs import (
     CompareRequest,
     GateRequest,
@@ -24,6 +26,7 @@ from app.schemas.jobs import (
     RunRequest,
     ScoreRequest,
 )
+from app.schemas.users import NewUser
 from tests.fake_provider import FakeProvider, FaultScript, ProviderOptions
 from tests.integration.runner.conftest import (
     ASK,
@@ -65,7 +68,8 @@ async def ended(services: Services, job: JobView, actor: Actor = RESEARCHER) -> 
 
 
 async def stock(services: Services, actor: Actor, count: int) -> None:
-    """Two prompt versions, a model and a dataset of additions."""
+    """Who asks, two prompt versions, a model and a dataset of additions."""
+    await services.users.create(actor, NewUser(name=RESEARCHER.name))
     for number, content in enumerate((ASK, ASK_POLITELY), start=1):
         await services.prompts.register(actor, "ask", content, number=number)
     await services.models.resolve(actor, "openai/fake-model", add_missing=True)
@@ -247,7 +251,7 @@ async def test_a_job_and_its_queue_entry_are_written_together_or_not_at_all(
     async with FakeProvider() as server, open_for(server) as services:
         async with services.database.write_session() as session:
             await services.jobs.prepare()
-            await services.jobs.submit(session, actor, asked(), None)
+            await services.jobs.submit(session, actor, asked(), None, None)
             assert await entries(session) == 1
         async with services.database.read_session() as session:
             assert await entries(session) == 0
@@ -285,6 +289,7 @@ async def test_a_job_waits_for_the_process_that_works_on_its_experiment(
     open_for: OpenServices, actor: Actor
 ) -> None:
     async with FakeProvider() as server, open_for(server) as services:
+        await services.users.create(actor, NewUser(name=RESEARCHER.name))
         experiment = await make_experiment(services, actor, examples=questions(3))
         job = await services.jobs.resume(RESEARCHER, experiment.number, ResumeRequest())
         desk = Desk(services, create_logger("CRITICAL"))
@@ -325,6 +330,82 @@ async def test_an_error_that_nobody_expected_is_tried_again_and_then_ends_the_jo
             await desk.do(job.id)
         done = await services.jobs.get(RESEARCHER, job.id)
         assert (done.status, done.detail["error"]["code"]) == ("failed", "unexpected")
+
+
+async def test_a_job_that_cannot_be_read_fails_and_the_next_is_done(
+    open_for: OpenServices, actor: Actor
+) -> None:
+    async with FakeProvider() as server, open_for(server) as services:
+        await stock(services, actor, 2)
+        job = await services.jobs.start_experiment(RESEARCHER, asked())
+        unknown = {"shape": "OfANewerVersion", "asked": {}, "as": {}}
+        async with services.database.write_session() as session:
+            await session.execute(update(Job).values(request=unknown))
+            await session.commit()
+        other = await services.jobs.start_experiment(RESEARCHER, asked())
+        async with working(services):
+            assert (await ended(services, other)).status == "done"
+        unread = await services.jobs.get(RESEARCHER, job.id)
+        assert (unread.status, unread.detail["error"]["code"]) == ("failed", "conflict")
+
+
+@ON_POSTGRESQL
+async def test_a_job_at_one_worker_waits_when_another_gets_it_too(
+    open_for: OpenServices, actor: Actor
+) -> None:
+    async with FakeProvider() as server, open_for(server) as services:
+        await stock(services, actor, 2)
+        job = await services.jobs.start_experiment(RESEARCHER, asked())
+        desk = Desk(services, create_logger("CRITICAL"))
+        async with exclusive(services.database, f"job {job.id}") as alone:
+            assert alone
+            assert await desk.do(job.id)
+        assert await services.jobs.get(RESEARCHER, job.id) == job
+        assert await desk.do(job.id) is None
+        assert (await services.jobs.get(RESEARCHER, job.id)).status == "done"
+
+
+async def test_what_comes_too_late_does_not_change_how_a_job_ended(
+    open_for: OpenServices, actor: Actor
+) -> None:
+    async with FakeProvider() as server, open_for(server) as services:
+        await stock(services, actor, 2)
+        job = await services.jobs.start_experiment(RESEARCHER, asked())
+        stopped = await services.jobs.ask_to_stop(RESEARCHER, job.id)
+        await services.jobs.put_back(actor, job.id)
+        await services.jobs.end(actor, job.id, status="done", detail={"late": True})
+        assert await services.jobs.get(RESEARCHER, job.id) == stopped
+        assert await services.jobs.take(actor, job.id) is None
+
+
+@ON_POSTGRESQL
+async def test_a_job_that_is_taken_while_somebody_stops_it_is_told_to_stop(
+    open_for: OpenServices, actor: Actor
+) -> None:
+    async with FakeProvider() as server, open_for(server) as services:
+        await stock(services, actor, 2)
+        job = await services.jobs.start_experiment(RESEARCHER, asked())
+        async with services.database.write_session() as session:
+            await session.execute(update(Job).values(status="running"))
+            stopping = asyncio.create_task(services.jobs.ask_to_stop(RESEARCHER, job.id))
+            await somebody_waits_for_a_row(services)
+            await session.commit()
+        stopped = await stopping
+        assert (stopped.status, stopped.stop_asked_at is None) == ("running", False)
+
+
+async def somebody_waits_for_a_row(services: Services) -> None:
+    """Return once a session of this test's database waits for a lock."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with asyncio.timeout(30):
+        while True:
+            async with services.database.read_session() as session:
+                if (await session.execute(waiting)).scalar_one():
+                    return
+            await asyncio.sleep(0.01)
 
 
 async def answered(services: Services, job_id: UUID, count: int) -> Sequence[str]:

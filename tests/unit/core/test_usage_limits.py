@@ -62,7 +62,7 @@ def test_tokens_that_are_only_reserved_are_worth_waiting_a_moment_for() -> None:
     counted = windows(limits)
     assert decide(claim(), limits, counted, NOW).admitted
     assert decide(claim(), limits, counted, NOW).retry_after_s == 1
-    settle(Settlement((KEY,), NOW, 10, Decimal(0), 4, Decimal(0)), counted)
+    settle(Settlement(tuple(counted), 10, Decimal(0), 4, Decimal(0)), counted)
     assert decide(claim(), limits, counted, NOW).admitted
 
 
@@ -79,7 +79,7 @@ def test_money_that_is_gone_is_refused_for_good_until_its_window_ends() -> None:
     assert decide(claim(), limits, counted, NOW).admitted
     waiting = decide(claim(), limits, counted, NOW)
     assert (waiting.admitted, waiting.budget_spent, waiting.retry_after_s) == (False, False, 1)
-    settle(Settlement((KEY,), NOW, 10, Decimal("0.10"), 8, Decimal("0.08")), counted)
+    settle(Settlement(tuple(counted), 10, Decimal("0.10"), 8, Decimal("0.08")), counted)
     gone = decide(claim(), limits, counted, NOW)
     assert (gone.admitted, gone.budget_spent, gone.retry_after_s) == (False, True, 30)
     assert "$0.0800 is spent" in gone.reason
@@ -123,9 +123,22 @@ def test_a_call_that_ends_in_the_next_month_is_settled_where_it_began() -> None:
     limits = {KEY: Limits(dollars_per_month=Decimal(1))}
     counted = windows(limits)
     decide(claim(), limits, counted, NOW)
-    settle(Settlement((KEY,), NOW, 10, Decimal("0.10"), 8, Decimal("0.02")), counted)
+    settle(Settlement(tuple(counted), 10, Decimal("0.10"), 8, Decimal("0.02")), counted)
     (window,) = counted.values()
     assert (window.spent, window.reserved) == (Decimal("0.02"), Decimal(0))
+
+
+def test_a_limit_that_is_set_while_a_call_is_under_way_owes_it_nothing() -> None:
+    before = {KEY: Limits(tokens_per_minute=100)}
+    counted = windows(before)
+    early = decide(claim(), before, counted, NOW)
+    limits = {KEY: Limits(tokens_per_minute=100, dollars_per_day=Decimal("0.15"))}
+    counted |= {key: Window() for key in window_keys((KEY,), limits, NOW) if key.span == "day"}
+    assert decide(claim(), limits, counted, NOW).admitted
+    settle(Settlement(early.reserved, 10, Decimal("0.10"), 10, Decimal("0.10")), counted)
+    day = next(window for key, window in counted.items() if key.span == "day")
+    assert (day.spent, day.reserved) == (Decimal(0), Decimal("0.10"))
+    assert not decide(claim(), limits, counted, NOW).admitted
 
 
 @given(
@@ -147,7 +160,7 @@ def test_used_and_reserved_never_exceed_the_limit(
         if ends and under_way:
             tokens, money = under_way.pop(0)
             used = Settlement(
-                (KEY,), NOW, tokens, money, tokens * share // 100, money * share / 100
+                tuple(counted), tokens, money, tokens * share // 100, money * share / 100
             )
             settle(used, counted)
         for key, window in counted.items():

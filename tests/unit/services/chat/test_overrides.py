@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -111,10 +112,25 @@ def test_the_variants_own_tools_and_form_come_before_the_callers(field: str) -> 
     request = ChatRequest("t", (), "r", "h", **{field: theirs[field]})
     with_own = apply_overrides(request, variant(own), AliasSettings())
     assert (getattr(with_own, field), with_own.ignored) == (own[field], (field,))
+    if field == "tool_choice":
+        request = replace(request, tools=theirs["tools"])
     without = apply_overrides(request, variant(), AliasSettings())
     assert (getattr(without, field), without.is_exact) == (theirs[field], False)
     with pytest.raises(Invalid):
         apply_overrides(request, variant(), AliasSettings(regulated=True))
+
+
+@pytest.mark.parametrize("own", [{}, {"tools": TOOLS}])
+@pytest.mark.parametrize("tools", [None, TOOLS])
+def test_a_choice_among_tools_goes_with_the_callers_own_tools_only(
+    own: dict[str, Any], tools: JSON
+) -> None:
+    request = ChatRequest("t", (), "r", "h", tools=tools, tool_choice="none")
+    theirs = not own and tools is not None
+    found = apply_overrides(request, variant(own), AliasSettings())
+    assert found.tool_choice == ("none" if theirs else None)
+    assert found.ignored == (() if theirs else ("tool_choice",))
+    assert apply_overrides(request, variant(own), None).tool_choice == "none"
 
 
 def test_fields_that_nobody_honours_are_told_too() -> None:
