@@ -262,7 +262,7 @@ class PromptService:
         lines = list(old.content.text_lines()), list(new.content.text_lines())
         if max(map(len, lines)) > _MAX_DIFF_LINES:
             raise Invalid(
-                f"A text has more than {_MAX_DIFF_LINES:,} lines: read both and compare them there.",
+                f"A text has more than {_MAX_DIFF_LINES:,} lines: read both and compare them.",
                 path="before",
             )
         changed = await asyncio.to_thread(_unified_diff, *lines, old.reference, new.reference)
