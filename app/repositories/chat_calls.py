@@ -8,7 +8,7 @@ once: whoever comes second finds that the call has one.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -96,20 +96,21 @@ class ChatCallRepository:
             if start.conversation is not None:
                 await self._count_message(start.conversation.id, start.started_at)
 
-    async def close(self, ends: Iterable[CallEnd]) -> set[UUID]:
-        """Mark calls as ended; return those that had no end yet, whose outcome is to be written."""
+    async def close(self, ends: Iterable[CallEnd]) -> dict[UUID, UUID | None]:
+        """Mark calls as ended; return those that had no end yet, whose outcome is to be written,
+        each with its conversation."""
         ids: defaultdict[ChatEnding, list[UUID]] = defaultdict(list)
         for end in ends:
             ids[end.ending].append(end.id)
-        closed: set[UUID] = set()
+        closed: dict[UUID, UUID | None] = {}
         for ending, of_ending in sorted(ids.items()):
             statement = (
                 update(_CHAT_CALL)
                 .where(_CHAT_CALL.c.generation_id.in_(of_ending), _CHAT_CALL.c.ending.is_(None))
                 .values(ending=ending)
-                .returning(_CHAT_CALL.c.generation_id)
+                .returning(_CHAT_CALL.c.generation_id, _CHAT_CALL.c.conversation_id)
             )
-            closed.update((await self._session.execute(statement)).scalars())
+            closed.update({row[0]: row[1] for row in await self._session.execute(statement)})
         return closed
 
     async def endings(self, call_ids: Collection[UUID]) -> dict[UUID, str | None]:
@@ -119,12 +120,14 @@ class ChatCallRepository:
         )
         return {row[0]: row[1] for row in await self._session.execute(statement)}
 
-    async def add_ends(self, ends: Sequence[CallEnd]) -> None:
-        """Write how calls ended that were just closed (see `close`).
+    async def add_ends(
+        self, ends: Sequence[CallEnd], conversations: Mapping[UUID, UUID | None]
+    ) -> None:
+        """Write how calls ended that were just closed, with their conversations (see `close`).
 
         Of a call in a conversation that was deleted meanwhile only the facts are written.
         """
-        deleted = await self._of_deleted([end.id for end in ends])
+        deleted = await self._of_deleted([end.id for end in ends if conversations[end.id]])
         ends = [_without_texts(end) if end.id in deleted else end for end in ends]
         contents: list[dict[str, Any]] = []
         outcomes = [_outcome_row(end, contents) for end in ends]
@@ -182,6 +185,8 @@ class ChatCallRepository:
 
     async def _of_deleted(self, ids: Sequence[UUID]) -> set[UUID]:
         """Return which of these calls belong to a conversation that was deleted."""
+        if not ids:
+            return set()
         statement = (
             select(ChatCall.generation_id)
             .join(Conversation, Conversation.id == ChatCall.conversation_id)

@@ -118,8 +118,8 @@ class ReportedGenerationService:
             end = _end(story)
             calls = ChatCallRepository(session)
             await calls.add_starts([_start(story, end.id, actor)])
-            await calls.close([end])
-            await calls.add_ends([end])
+            closed = await calls.close([end])
+            await calls.add_ends([end], closed)
             await session.commit()
         return _view(story, end)
 

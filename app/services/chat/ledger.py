@@ -116,7 +116,7 @@ class Ledger:
         settled = [(place, it) for place, it in enumerate(items) if isinstance(it, Settled)]
         twins = await _claim_keys(session, admissions, results)
         await _take_turns(session, admissions, settled, results)
-        ended = await _closed(session, settled, results)
+        ended, conversations = await _closed(session, settled, results)
         fresh = [(place, it) for place, it in admissions if place not in results]
         decisions = await self._limits.account(
             session,
@@ -129,7 +129,7 @@ class Ledger:
             results[place] = _told(decision)
         await _write_starts(session, decided)
         await _release_unused(session, admissions, results)
-        await _write_ends(session, ended)
+        await _write_ends(session, ended, conversations)
         for place, first in twins.items():
             if isinstance(results[first], WorkbenchError):
                 results[place] = results[first]
@@ -192,16 +192,19 @@ async def _take_turns(
 
 async def _closed(
     session: AsyncSession, settled: Sequence[tuple[int, Settled]], results: dict[int, _Result]
-) -> list[Settled]:
-    """Mark calls as ended and return those whose end was not on record yet, each once."""
+) -> tuple[list[Settled], Mapping[UUID, UUID | None]]:
+    """Mark calls as ended and return those whose end was not on record yet, each once, and their
+    conversations."""
     if not settled:
-        return []
+        return [], {}
     calls = ChatCallRepository(session)
     firsts = {it.end.id: it for _, it in reversed(settled)}
-    ids = await calls.close(it.end for it in firsts.values())
-    recorded = await calls.endings(firsts.keys())
+    closed = await calls.close(it.end for it in firsts.values())
+    recorded: dict[UUID, str | None] = {call_id: firsts[call_id].end.ending for call_id in closed}
+    if late := firsts.keys() - closed.keys():
+        recorded |= await calls.endings(late)
     results.update({place: recorded.get(it.end.id) == it.end.ending for place, it in settled})
-    return [it for call_id, it in firsts.items() if call_id in ids]
+    return [it for call_id, it in firsts.items() if call_id in closed], closed
 
 
 async def _write_starts(session: AsyncSession, decided: Sequence[tuple[_Placed, Decision]]) -> None:
@@ -228,10 +231,12 @@ async def _release_unused(
         await IdempotencyKeyRepository(session).release(unused)
 
 
-async def _write_ends(session: AsyncSession, ended: Sequence[Settled]) -> None:
+async def _write_ends(
+    session: AsyncSession, ended: Sequence[Settled], conversations: Mapping[UUID, UUID | None]
+) -> None:
     if not ended:
         return
-    await ChatCallRepository(session).add_ends([it.end for it in ended])
+    await ChatCallRepository(session).add_ends([it.end for it in ended], conversations)
     keys = IdempotencyKeyRepository(session)
     known = [it.end.key_id for it in ended if it.end.key_id is not None]
     if known:
