@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.usage_limits import HolderKind, Limits, Span
 
-__all__ = ["LimitValues", "LimitView", "WindowView"]
+__all__ = ["MAX_DOLLARS", "LimitValues", "LimitView", "WindowView"]
+
+MAX_DOLLARS: Final = 900_000_000
+"""The most that a limit of money can be: SQLite counts money in integers of 64 bits."""
 
 _MOST = 2**31 - 1
 Count = Annotated[int, Field(ge=1, le=_MOST)]
-Dollars = Annotated[Decimal, Field(ge=0, le=Decimal(10**9), max_digits=20, decimal_places=10)]
+Dollars = Annotated[Decimal, Field(ge=0, le=Decimal(MAX_DOLLARS), max_digits=20, decimal_places=10)]
 
 
 class LimitValues(BaseModel):

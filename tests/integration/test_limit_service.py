@@ -9,6 +9,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from pydantic import ValidationError
 
 from app.core.clock import SystemClock
 from app.core.errors import Forbidden, Invalid, NotFound
@@ -16,7 +17,7 @@ from app.core.permissions import Actor, ActorKind, Grant, Permission
 from app.core.usage_limits import Claim, Decision, Holder, Settlement, WindowKey
 from app.database import Database
 from app.repositories.limits import LimitRepository
-from app.schemas.limits import LimitValues
+from app.schemas.limits import MAX_DOLLARS, LimitValues
 from app.services.limits import LimitService
 
 KEY = Holder("key", "shop")
@@ -74,6 +75,16 @@ async def test_an_alias_in_production_warns_unless_told_otherwise(
 async def test_a_limit_that_names_nothing_is_refused(limits: LimitService, actor: Actor) -> None:
     with pytest.raises(Invalid):
         await limits.set(actor, "key", "shop", LimitValues())
+
+
+async def test_the_largest_limit_of_money_is_kept_and_a_larger_one_refused(
+    limits: LimitService, actor: Actor
+) -> None:
+    largest = Decimal(MAX_DOLLARS)
+    await limits.set(actor, "key", "shop", LimitValues(dollars_per_month=largest))
+    assert (await limits.get(actor, "key", "shop")).dollars_per_month == largest
+    with pytest.raises(ValidationError):
+        LimitValues(dollars_per_month=largest + 1)
 
 
 async def test_who_moves_only_some_names_limits_only_those_aliases(

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from app.core.errors import Invalid
 from app.core.usage_limits import HolderKind
-from app.schemas.limits import LimitValues, LimitView, WindowView
+from app.schemas.limits import MAX_DOLLARS, LimitValues, LimitView, WindowView
 from workbench.cli.context import FormatOption, command, open_workspace, out, print_json
 from workbench.cli.tables import plain_table, print_with_whole_names
 
@@ -123,7 +123,7 @@ def _amount(option: str, text: str | None) -> Decimal | None:
     except InvalidOperation:
         amount = Decimal(-1)
     exponent = amount.as_tuple().exponent
-    if not 0 <= amount <= 10**9 or not isinstance(exponent, int) or exponent < -10:
+    if not 0 <= amount <= MAX_DOLLARS or not isinstance(exponent, int) or exponent < -10:
         raise Invalid(f"--{option} must be dollars, as in 5 or 0.50, not {text!r}.", path=option)
     return amount
 
