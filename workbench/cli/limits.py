@@ -123,7 +123,8 @@ def _amount(option: str, text: str | None) -> Decimal | None:
     except InvalidOperation:
         amount = Decimal(-1)
     exponent = amount.as_tuple().exponent
-    if not 0 <= amount <= MAX_DOLLARS or not isinstance(exponent, int) or exponent < -10:
+    # What is no number has no exponent, and cannot be compared.
+    if not isinstance(exponent, int) or exponent < -10 or not 0 <= amount <= MAX_DOLLARS:
         raise Invalid(f"--{option} must be dollars, as in 5 or 0.50, not {text!r}.", path=option)
     return amount
 
