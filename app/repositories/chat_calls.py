@@ -28,7 +28,7 @@ from app.models import (
     ModelPrice,
 )
 from app.repositories.content import ContentRepository, content_row
-from app.repositories.generations import GenerationRepository
+from app.repositories.generations import GenerationRepository, provider_label
 from app.schemas.chat import ChatEnding
 from app.schemas.chat_calls import (
     CallEnd,
@@ -43,7 +43,6 @@ from app.schemas.generations import AttemptOutcome
 
 __all__ = ["ChatCallRepository"]
 
-_LABEL_LENGTH = 200
 _CONTENT: Table = Content.__table__  # type: ignore[assignment] # declarative tables are tables
 _GENERATION: Table = Generation.__table__  # type: ignore[assignment] # as above
 _CHAT_CALL: Table = ChatCall.__table__  # type: ignore[assignment] # as above
@@ -374,8 +373,8 @@ def _outcome_row(end: CallEnd, contents: list[dict[str, Any]]) -> dict[str, Any]
         "b_cost": end.cost,
         "b_latency_ms": end.latency_ms,
         "b_time_to_first_token_ms": end.time_to_first_token_ms,
-        "b_reported_model": _label(end.reported_model),
-        "b_reported_fingerprint": _label(end.reported_fingerprint),
+        "b_reported_model": provider_label(end.reported_model),
+        "b_reported_fingerprint": provider_label(end.reported_fingerprint),
         "b_attempt_count": end.attempt_count,
         "b_trace_id": end.trace_id,
         "b_finished_at": end.finished_at,
@@ -407,11 +406,6 @@ def _without_texts(end: CallEnd) -> CallEnd:
             replace(record, error_message=None, error_body=None) for record in end.attempts
         ),
     )
-
-
-def _label(text: str | None) -> str | None:
-    """Return a provider's name for something as both databases take it: no NUL, not too long."""
-    return None if text is None else text.replace("\0", "")[:_LABEL_LENGTH]
 
 
 def _stored(row: Row[Generation, ChatCall], bodies: dict[UUID, Any]) -> StoredCall:

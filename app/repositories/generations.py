@@ -33,7 +33,7 @@ from app.schemas.generations import (
     RunTotals,
 )
 
-__all__ = ["GenerationRepository"]
+__all__ = ["GenerationRepository", "provider_label"]
 
 _LABEL_LENGTH = 200
 _ANSWERED = ("completed", "refused")
@@ -233,8 +233,8 @@ def _generation_row(
         "time_to_first_token_ms": outcome.time_to_first_token_ms,
         "applied_parameters": shared.applied_parameters,
         "left_out_parameters": shared.left_out_parameters,
-        "reported_model": _label(outcome.reported_model),
-        "reported_fingerprint": _label(outcome.reported_fingerprint),
+        "reported_model": provider_label(outcome.reported_model),
+        "reported_fingerprint": provider_label(outcome.reported_fingerprint),
         "attempt_count": outcome.attempt_count,
         "reopened": 0,
         "request_hash": outcome.request_hash,
@@ -263,7 +263,7 @@ def _attempt_row(
         "latency_ms": record.latency_ms,
         "outcome": record.outcome,
         "http_status": record.http_status,
-        "provider_request_id": _label(record.provider_request_id),
+        "provider_request_id": provider_label(record.provider_request_id),
         "input_tokens": record.usage.input_tokens,
         "output_tokens": record.usage.output_tokens,
         "usage_source": record.usage.source.value,
@@ -273,7 +273,7 @@ def _attempt_row(
     }
 
 
-def _label(text: str | None) -> str | None:
+def provider_label(text: str | None) -> str | None:
     """Return a provider's name for something as both databases take it: no NUL, not too long."""
     return None if text is None else text.replace("\0", "")[:_LABEL_LENGTH]
 
