@@ -12,7 +12,7 @@ from app.core.errors import Invalid
 
 __all__ = ["BudgetView", "CallFacts", "Lease", "check_amount"]
 
-_MOST = Decimal(10) ** 9
+_MOST = Decimal(900_000_000)
 
 
 class BudgetView(BaseModel):
