@@ -1,0 +1,1 @@
+"""Tables to plots, pure; one module a page."""

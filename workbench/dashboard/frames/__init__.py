@@ -1,0 +1,1 @@
+"""Answers of the API to tables, pure; one module a page."""

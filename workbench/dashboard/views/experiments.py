@@ -1,0 +1,11 @@
+"""The page of experiments."""
+
+from __future__ import annotations
+
+from workbench.dashboard.session import Session
+
+__all__ = ["show"]
+
+
+def show(session: Session) -> None:
+    """Draw the page."""
