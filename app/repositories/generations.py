@@ -40,6 +40,8 @@ _ANSWERED = ("completed", "refused")
 _CONTENT: Table = Content.__table__  # type: ignore[assignment] # declarative tables are tables
 _GENERATION: Table = Generation.__table__  # type: ignore[assignment] # as above
 _ATTEMPT: Table = Attempt.__table__  # type: ignore[assignment] # as above
+_ADD_CONTENT = insert(_CONTENT)
+_ADD_ATTEMPT = insert(_ATTEMPT)
 
 
 class GenerationRepository:
@@ -57,11 +59,11 @@ class GenerationRepository:
         generations = [_generation_row(outcome, contents, now) for outcome in outcomes]
         attempt_rows = [_attempt_row(attempt, contents, now) for attempt in attempts]
         if contents:
-            await self._session.execute(insert(_CONTENT), contents)
+            await self._session.execute(_ADD_CONTENT, contents)
         if generations:
             await self._session.execute(self._upsert(), generations)
         if attempt_rows:
-            await self._session.execute(insert(_ATTEMPT), attempt_rows)
+            await self._session.execute(_ADD_ATTEMPT, attempt_rows)
 
     def _upsert(self) -> Insert:
         dialect = self._session.get_bind().dialect.name
