@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from opentelemetry.trace import Tracer, TracerProvider
+from pydantic import SecretStr
 
 from app.core.clock import Clock, SystemClock
 from app.core.errors import ConfigurationError
@@ -31,15 +32,22 @@ from app.services.budgets import BudgetService
 from app.services.chat import CHAT_RETRY, ChatService
 from app.services.comparisons import ComparisonService
 from app.services.conversations import ConversationService
+from app.services.dataset_contents import DatasetContentService
 from app.services.datasets import DatasetService
+from app.services.estimates import EstimateService
+from app.services.experiment_overviews import ExperimentOverviewService
 from app.services.experiments import ExperimentService
 from app.services.gates import GateService
+from app.services.generation_lists import GenerationListService
+from app.services.generation_replays import GenerationReplayService
 from app.services.generations import GenerationService
 from app.services.idempotency import IdempotencyService
 from app.services.jobs import JobService
 from app.services.judgements import JudgementService
 from app.services.limits import LimitService
+from app.services.model_usage import ModelUsageService
 from app.services.models import ModelService
+from app.services.playground import PlaygroundService
 from app.services.prompts import PromptService
 from app.services.published_aliases import PublishedAliasService
 from app.services.qualifications import QualificationService
@@ -49,6 +57,10 @@ from app.services.scores import ScoreService
 from app.services.served_models import ServedModelService
 from app.services.serving import ServingService
 from app.services.sign_in import SignInService, TokenVerifier
+from app.services.spending import SpendingService
+from app.services.status import StatusService
+from app.services.traffic import TrafficService
+from app.services.traffic_keeper import TrafficKeeper
 from app.services.users import UserService
 from app.services.variant_making import VariantMaking
 from app.services.variants import VariantService
@@ -70,18 +82,26 @@ class Services:
     database: Database
     prompts: PromptService
     models: ModelService
+    model_usage: ModelUsageService
     variants: VariantService
     variant_making: VariantMaking
     datasets: DatasetService
+    dataset_contents: DatasetContentService
     experiments: ExperimentService
+    experiment_overviews: ExperimentOverviewService
+    estimates: EstimateService
     jobs: JobService
     generations: GenerationService
+    generation_lists: GenerationListService
+    generation_replays: GenerationReplayService
     scores: ScoreService
     judgements: JudgementService
     reviews: ReviewService
     qualifications: QualificationService
     comparisons: ComparisonService
     budgets: BudgetService
+    spending: SpendingService
+    status: StatusService
     gates: GateService
     aliases: AliasService
     users: UserService
@@ -96,6 +116,9 @@ class Services:
     served_models: ServedModelService
     chat: ChatService
     conversations: ConversationService
+    playground: PlaygroundService
+    traffic: TrafficService
+    traffic_keeper: TrafficKeeper
 
     def llm_client(
         self,
@@ -154,17 +177,18 @@ async def open_services(
     tracer_provider: TracerProvider | None = None,
     logger: Logger | None = None,
     chat_observer: ChatObserver | None = None,
+    local_key: SecretStr | None = None,
 ) -> AsyncIterator[Services]:
     """Yield the services over the settings' database; connections close at the end.
 
     Spans go to `tracer_provider`, else to the collector that the environment names, if any.
     Chats are logged to `logger` and told to `chat_observer`; who serves them starts and stops
-    `chat`.
+    `chat`. `local_key` signs in as the operating system's user.
     """
     used = clock or SystemClock()
     with exporting_provider(os.environ) as exporting:
         tracer = create_tracer(tracer_provider or exporting)
-        async with _services(settings, used, tracer, logger, chat_observer) as services:
+        async with _services(settings, used, tracer, logger, chat_observer, local_key) as services:
             yield services
 
 
@@ -175,11 +199,16 @@ async def _services(
     tracer: Tracer | None,
     logger: Logger | None,
     chat_observer: ChatObserver | None,
+    local_key: SecretStr | None,
 ) -> AsyncIterator[Services]:
     database = Database(settings.database_url, tracer)
     prompts = PromptService(database, used)
     models = ModelService(database, used, settings.endpoints)
     variants = VariantService(database, used)
+    datasets = DatasetService(database, used)
+    experiments = ExperimentService(database, used, variants)
+    generations = GenerationService(database, used)
+    budgets = BudgetService(database, used)
     limits = LimitService(database, used)
     signals = AccountSignalService(database, used)
     client = _chat_client(settings.endpoints, used, tracer, logger, signals.for_client())
@@ -195,7 +224,8 @@ async def _services(
         logger=logger,
         observer=chat_observer,
     )
-    sign_in = SignInService(database, used, settings.key_secret, _identity_tokens(settings, used))
+    tokens = _identity_tokens(settings, used)
+    sign_in = SignInService(database, used, settings.key_secret, tokens, local_key)
     try:
         yield Services(
             settings=settings,
@@ -204,18 +234,26 @@ async def _services(
             database=database,
             prompts=prompts,
             models=models,
+            model_usage=ModelUsageService(database, used, models),
             variants=variants,
             variant_making=VariantMaking(prompts, models, variants),
-            datasets=DatasetService(database, used),
-            experiments=ExperimentService(database, used, variants),
+            datasets=datasets,
+            dataset_contents=DatasetContentService(database, datasets),
+            experiments=experiments,
+            experiment_overviews=ExperimentOverviewService(database),
+            estimates=EstimateService(prompts, models, datasets, experiments, generations, budgets),
             jobs=JobService(database, used),
-            generations=GenerationService(database, used),
+            generations=generations,
+            generation_lists=GenerationListService(database, used),
+            generation_replays=GenerationReplayService(database, used),
             scores=ScoreService(database, used),
             judgements=JudgementService(database, used),
             reviews=ReviewService(database, used),
             qualifications=QualificationService(database, used),
             comparisons=ComparisonService(database, used),
-            budgets=BudgetService(database, used),
+            budgets=budgets,
+            spending=SpendingService(database, used),
+            status=StatusService(database, used),
             gates=GateService(database, used),
             aliases=AliasService(database, used),
             users=UserService(database, used),
@@ -230,6 +268,9 @@ async def _services(
             served_models=ServedModelService(database, used),
             chat=chat,
             conversations=ConversationService(database, used, serving, chat),
+            traffic=TrafficService(database, used),
+            traffic_keeper=TrafficKeeper(database, used, logger=logger),
+            playground=PlaygroundService(prompts, models, variants, chat, settings.chat),
         )
     finally:
         await client.close()
@@ -349,8 +390,8 @@ def redactor(settings: Settings) -> Redactor:
         for secret in (endpoint.api_key, *endpoint.extra_headers.values())
         if secret is not None
     ]
-    if settings.key_secret is not None:
-        secrets.append(settings.key_secret.get_secret_value())
+    own = (settings.key_secret, settings.dashboard.client_secret)
+    secrets += [secret.get_secret_value() for secret in own if secret is not None]
     if password := urlsplit(settings.database_url).password:
         secrets += [password, unquote(password)]
     return Redactor(secrets)

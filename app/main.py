@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from fastapi import APIRouter, FastAPI
 from opentelemetry.trace import TracerProvider
+from pydantic import SecretStr
 
 from app.api import (
     aliases,
@@ -24,11 +25,17 @@ from app.api import (
     judges,
     limits,
     models,
+    playground,
     prompts,
     published_aliases,
     reported_generations,
+    reviews,
+    roles,
     runs,
     scores,
+    spending,
+    status,
+    traffic,
     users,
     variants,
 )
@@ -68,6 +75,7 @@ _ROUTED: Final[tuple[_Routed, ...]] = (
     limits,
     aliases,
     published_aliases,
+    playground,
     prompts,
     models,
     variants,
@@ -78,9 +86,14 @@ _ROUTED: Final[tuple[_Routed, ...]] = (
     scores,
     reported_generations,
     generations,
+    traffic,
+    reviews,
     comparisons,
     gates,
     judges,
+    spending,
+    status,
+    roles,
     users,
     api_keys,
 )
@@ -91,12 +104,14 @@ def create_app(
     logger: Logger | None = None,
     *,
     tracer_provider: TracerProvider | None = None,
+    local_key: SecretStr | None = None,
 ) -> FastAPI:
     """Build the application.
 
     Without a logger it writes to standard error; spans go to `tracer_provider`, else to the
-    collector that the environment names, if any. Its start refuses a database that does not
-    answer or has another schema, and registers the built-in prompts.
+    collector that the environment names, if any. `local_key` signs in as the operating system's
+    user: only a server that nobody else can reach has one. The application's start refuses a
+    database that does not answer or has another schema, and registers the built-in prompts.
     """
     log = logger or create_logger(settings.log_level, redact=redactor(settings))
     metrics = Metrics()
@@ -105,7 +120,11 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         check_routes(app)
         async with open_services(
-            settings, tracer_provider=tracer_provider, logger=log, chat_observer=metrics
+            settings,
+            tracer_provider=tracer_provider,
+            logger=log,
+            chat_observer=metrics,
+            local_key=local_key,
         ) as services:
             await _check_schema(services.database)
             required_secret(settings.key_secret)
@@ -115,9 +134,11 @@ def create_app(
             app.state.tracer = services.tracer
             _watch(metrics, services.database)
             await services.chat.start()
+            services.traffic_keeper.start()
             try:
                 yield
             finally:
+                await services.traffic_keeper.stop()
                 await services.chat.stop()
 
     app = FastAPI(

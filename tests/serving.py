@@ -71,7 +71,10 @@ def served(line: CommandLine, *arguments: str) -> Iterator[Served]:
     """Serve a workspace by the real command until the end of the block."""
     admin = line.json("users", "bootstrap", "--name", "ada")["secret"]
     service = line.json("keys", "create", "shop", "--service", "--alias", ALIAS)["secret"]
-    process = line.start("serve", "--port", "0", *arguments, stderr=subprocess.DEVNULL)
+    dashboard = () if "--dashboard" in arguments else ("--no-dashboard",)
+    process = line.start(
+        *("serve", "--port", "0", *dashboard, *arguments), stderr=subprocess.DEVNULL
+    )
     try:
         yield Served(line, process, _address(process), service, admin)
     finally:
@@ -83,9 +86,9 @@ def _address(process: subprocess.Popen[str]) -> str:
     """Read where the server says that it is, and wait until it answers."""
     assert process.stdout is not None
     for text in process.stdout:
-        if found := re.search(r"http://[\w.:\[\]]+", text):
-            _wait_until_ready(found[0])
-            return found[0]
+        if found := re.match(r"API: (http://[\w.:\[\]]+)", text):
+            _wait_until_ready(found[1])
+            return found[1]
     raise AssertionError(f"the server ended with {process.wait()} before it served")
 
 

@@ -24,10 +24,13 @@ from app.core.logging import Logger
 from app.core.metrics import Metrics
 from app.core.settings import Settings
 
-__all__ = ["EXPOSED_HEADERS", "IMPORT_PATH", "Addresses", "add_boundary"]
+__all__ = ["EXPOSED_HEADERS", "IMPORT_PATH", "PREVIEW_PATH", "Addresses", "add_boundary"]
 
 IMPORT_PATH: Final = "/api/datasets"
-"""Where datasets are imported by POST: the one body that may be larger than the others."""
+"""Where datasets are imported by POST: a body that may be larger than others."""
+
+PREVIEW_PATH: Final = "/api/datasets/preview"
+"""Where the same body is looked at before it is imported."""
 
 EXPOSED_HEADERS: Final = (
     REQUEST_ID,
@@ -93,7 +96,9 @@ def add_boundary(app: FastAPI, settings: Settings, logger: Logger, metrics: Metr
         rules=BodyRules(
             max_bytes=settings.max_body_bytes,
             timeout_s=settings.body_timeout_s,
-            larger={("POST", IMPORT_PATH): settings.max_import_bytes},
+            larger={
+                ("POST", path): settings.max_import_bytes for path in (IMPORT_PATH, PREVIEW_PATH)
+            },
         ),
     )
     app.add_middleware(SignInFirst)

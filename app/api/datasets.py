@@ -13,14 +13,15 @@ from app.api.authorisation import CurrentActor, needs
 from app.api.dependencies import ServicesDependency
 from app.api.idempotency import OnceRoute, once
 from app.api.paging import Cursor, Limit
-from app.api.parameters import CREATES, READS, READS_LIST, Search
+from app.api.parameters import CREATES, READS, READS_LIST, WRITES, Search
 from app.core.permissions import Permission
+from app.schemas.dataset_previews import DatasetPreview, DatasetPreviewRequest
+from app.schemas.dataset_profiles import DatasetProfile, ExampleFilter, ExamplePage
 from app.schemas.datasets import (
     DatasetChanges,
     DatasetImport,
     DatasetSummary,
     DatasetVersionView,
-    ExampleItem,
     NewDatasetVersion,
 )
 from app.schemas.pages import DEFAULT_PAGE_SIZE, Page
@@ -35,7 +36,8 @@ Version = Annotated[
 ]
 
 _READ: Final = [Depends(needs(Permission.DATASET_READ))]
-_CREATE: Final = [Depends(needs(Permission.DATASET_WRITE)), Depends(once)]
+_WRITE: Final = [Depends(needs(Permission.DATASET_WRITE))]
+_CREATE: Final = [*_WRITE, Depends(once)]
 
 _OBJECTS: Final = {
     "name": "desk/tickets",
@@ -47,6 +49,24 @@ _TEXT: Final = {
     "text": "ticket,queue\nCharged twice,billing\n",
     "columns": {"inputs": ["ticket"], "expected_output": "queue"},
 }
+
+
+def _filter(
+    search: Annotated[
+        str, Query(max_length=200, description="part of the key or of any text, in any case")
+    ] = "",
+    key: Annotated[str | None, Query(max_length=300, description="of exactly this key")] = None,
+    column: Annotated[
+        str | None, Query(max_length=300, description="a metadata column; with `value`")
+    ] = None,
+    value: Annotated[
+        str | None, Query(max_length=1000, description="what stands in it, as text")
+    ] = None,
+    expected_output: Annotated[
+        str | None, Query(max_length=1000, description="of exactly this one, as text")
+    ] = None,
+) -> ExampleFilter:
+    return ExampleFilter(search, key, column, value, expected_output)
 
 
 @router.get("", dependencies=_READ, responses=READS_LIST)
@@ -81,6 +101,14 @@ async def import_dataset(
     return DatasetImport.model_validate(imported, from_attributes=True)
 
 
+@router.post("/preview", dependencies=_WRITE, responses=WRITES)
+async def preview_dataset(
+    request: DatasetPreviewRequest, actor: CurrentActor, services: ServicesDependency
+) -> DatasetPreview:
+    """What a text would become: its first rows, and what is wrong with which. Stores nothing."""
+    return await services.datasets.preview(actor, request)
+
+
 @router.get("/{name:path}/versions", dependencies=_READ, responses=READS)
 async def list_dataset_versions(
     name: Name,
@@ -107,13 +135,30 @@ async def list_examples(
     version: Version,
     actor: CurrentActor,
     services: ServicesDependency,
+    wanted: Annotated[ExampleFilter, Depends(_filter)],
     cursor: Cursor = None,
     limit: Limit = DEFAULT_PAGE_SIZE,
-) -> Page[ExampleItem]:
-    """The examples of one version in order, texts included."""
-    return await services.datasets.examples_page(
-        actor, f"{name}@{version}", cursor=cursor, limit=limit
+) -> ExamplePage:
+    """The examples of one version in order, texts included; with a filter those that it names.
+
+    A page of filtered examples goes through at most 10,000: it may be short, or empty, with a
+    `next_cursor` to go on. `total_estimate` is then the number on this page.
+    """
+    return await services.dataset_contents.examples_page(
+        actor, f"{name}@{version}", wanted, cursor=cursor, limit=limit
     )
+
+
+@router.get("/{name:path}/versions/{version}/profile", dependencies=_READ, responses=READS)
+async def profile_dataset_version(
+    name: Name, version: Version, actor: CurrentActor, services: ServicesDependency
+) -> DatasetProfile:
+    """What one version is made of: lengths of inputs, repeated inputs, expected outputs.
+
+    It is counted when it is first asked for, and kept: the first answer of a large version takes
+    seconds.
+    """
+    return await services.dataset_contents.profile(actor, f"{name}@{version}")
 
 
 @router.get("/{name:path}/versions/{version}/diff", dependencies=_READ, responses=READS)

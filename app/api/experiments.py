@@ -1,4 +1,4 @@
-"""Experiments: ask for one, look, go on, decide its gate, cancel it.
+"""Experiments: say what one costs, ask for one, look, go on, decide its gate, cancel it.
 
 What takes calls or statistics becomes a job that a worker does; the reply says where to follow it.
 """
@@ -14,8 +14,14 @@ from app.api.dependencies import ServicesDependency
 from app.api.idempotency import OnceRoute, once
 from app.api.jobs import accepted
 from app.api.paging import Cursor, Limit
-from app.api.parameters import READS, READS_LIST, WRITES
+from app.api.parameters import READS, READS_LIST, WRITES, Search
 from app.core.permissions import Permission
+from app.schemas.estimates import EstimateView
+from app.schemas.experiment_overviews import (
+    ExperimentFilter,
+    ExperimentResults,
+    ExperimentSummary,
+)
 from app.schemas.experiments import ExperimentStanding, ExperimentView
 from app.schemas.jobs import ExtendRequest, GateRequest, JobView, ResumeRequest, RunRequest
 from app.schemas.pages import DEFAULT_PAGE_SIZE, Page
@@ -25,8 +31,13 @@ __all__ = ["router"]
 router = APIRouter(prefix="/api/experiments", tags=["experiments"], route_class=OnceRoute)
 
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="as in experiment 12")]
+Status = Annotated[
+    Literal["open", "completed", "cancelled"] | None,
+    Query(description="only those that stand so"),
+]
 
 _READ: Final = [Depends(needs(Permission.EXPERIMENT_READ))]
+_ESTIMATE: Final = [Depends(needs(Permission.EXPERIMENT_RUN))]
 _RUN: Final = [Depends(needs(Permission.EXPERIMENT_RUN)), Depends(once)]
 _GATE: Final = [Depends(needs(Permission.GATE_DECIDE)), Depends(once)]
 
@@ -48,15 +59,44 @@ async def start_experiment(
 async def list_experiments(
     actor: CurrentActor,
     services: ServicesDependency,
-    status: Annotated[
-        Literal["open", "completed", "cancelled"] | None,
-        Query(description="only those that stand so"),
-    ] = None,
+    status: Status = None,
     limit: Limit = DEFAULT_PAGE_SIZE,
     cursor: Cursor = None,
 ) -> Page[ExperimentView]:
     """Experiments, newest first."""
     return await services.experiments.page(actor, status=status, cursor=cursor, limit=limit)
+
+
+@router.get("/overview", dependencies=_READ, responses=READS_LIST)
+async def list_overview(
+    actor: CurrentActor,
+    services: ServicesDependency,
+    search: Search = "",
+    status: Status = None,
+    dataset: Annotated[
+        str | None, Query(max_length=200, description="only those over versions of this dataset")
+    ] = None,
+    by: Annotated[str, Query(max_length=200, description="part of who asked for them")] = "",
+    limit: Limit = DEFAULT_PAGE_SIZE,
+    cursor: Cursor = None,
+) -> Page[ExperimentSummary]:
+    """Experiments, newest first, each with how far it is and the newest verdicts.
+
+    `search` is part of the name, or the number. Verdicts are those of the primary scorer.
+    """
+    wanted = ExperimentFilter(search=search, status=status, dataset=dataset, by=by)
+    return await services.experiment_overviews.page(actor, wanted, cursor=cursor, limit=limit)
+
+
+@router.post("/estimate", dependencies=_ESTIMATE, responses=WRITES)
+async def estimate_experiment(
+    request: RunRequest, actor: CurrentActor, services: ServicesDependency
+) -> EstimateView:
+    """Say what an experiment will cost. Nothing is called, stored or added to the catalog.
+
+    The body is the one that starts it. Judges' calls come on top: `judges_left_out` names them.
+    """
+    return await services.estimates.of_request(actor, request)
 
 
 @router.get("/{number}", dependencies=_READ, responses=READS)
@@ -65,6 +105,15 @@ async def get_experiment(
 ) -> ExperimentStanding:
     """One experiment: what was asked, and for each run what is stored of it so far."""
     return await services.experiments.standing(actor, number)
+
+
+@router.get("/{number}/results", dependencies=_READ, responses=READS)
+async def get_results(
+    number: Number, actor: CurrentActor, services: ServicesDependency
+) -> ExperimentResults:
+    """What came of one experiment: the newest comparison of each pair under each scorer, and
+    the mean of each run under each scorer."""
+    return await services.experiment_overviews.results(actor, number)
 
 
 @router.post("/{number}/resume", status_code=202, dependencies=_RUN, responses=WRITES)

@@ -37,9 +37,12 @@ async def list_limits(
     actor: CurrentActor,
     services: ServicesDependency,
     kind: Annotated[HolderKind | None, Query(description="only limits of such holders")] = None,
+    used: Annotated[
+        bool, Query(description="with what was used in this minute, day and month")
+    ] = False,
 ) -> Sequence[LimitView]:
-    """Every limit, by kind and name of its holder, without what was used."""
-    return await services.limits.all(actor, kind)
+    """Every limit, by kind and name of its holder; what was used only if that is asked for."""
+    return await services.limits.all(actor, kind, used=used)
 
 
 @router.get(

@@ -15,13 +15,15 @@ from app.api.authorisation import CurrentActor, needs
 from app.api.dependencies import ServicesDependency
 from app.api.idempotency import OnceRoute, once
 from app.api.paging import Cursor, Limit
-from app.api.parameters import CREATES, READS, READS_LIST, WRITES
+from app.api.parameters import CREATES, READS, READS_LIST, WRITES, Search
 from app.core.permissions import Permission
+from app.schemas.model_usage import MAX_USAGE_DAYS, ModelBindings, ModelUsage
 from app.schemas.models import (
     FactChanges,
     ModelDeclaration,
     ModelStatus,
     ModelVersionView,
+    ParameterView,
     PriceDeclaration,
     PriceView,
     Retirement,
@@ -53,12 +55,13 @@ async def list_models(
     services: ServicesDependency,
     provider: Annotated[str | None, Query(max_length=50)] = None,
     status: Annotated[ModelStatus | None, Query()] = None,
+    search: Search = "",
     cursor: Cursor = None,
     limit: Limit = DEFAULT_PAGE_SIZE,
 ) -> Page[ModelVersionView]:
     """Model versions by provider, name and number."""
     return await services.models.page(
-        actor, provider=provider, status=status, cursor=cursor, limit=limit
+        actor, provider=provider, status=status, search=search, cursor=cursor, limit=limit
     )
 
 
@@ -81,6 +84,41 @@ async def declare_model(
     else:
         response.status_code = 200
     return version
+
+
+@router.get("/{provider}/{name:path}/usage", dependencies=_READ, responses=READS)
+async def get_model_usage(
+    provider: Provider,
+    name: Name,
+    actor: CurrentActor,
+    services: ServicesDependency,
+    days: Annotated[
+        int, Query(ge=1, le=MAX_USAGE_DAYS, description="days in UTC, today included")
+    ] = 30,
+) -> ModelUsage:
+    """What one version was called for, by day, purpose and status.
+
+    Experiments and judges are counted for whoever may read all experiments, chats for whoever may
+    read the facts of all of production; `purposes` says which are in.
+    """
+    return await services.model_usage.usage(actor, f"{provider}/{name}", days=days)
+
+
+@router.get("/{provider}/{name:path}/bindings", dependencies=_READ, responses=READS)
+async def get_model_bindings(
+    provider: Provider, name: Name, actor: CurrentActor, services: ServicesDependency
+) -> ModelBindings:
+    """The aliases that serve one version now, and the open experiments that measure it, of those
+    that you may see."""
+    return await services.model_usage.bindings(actor, f"{provider}/{name}")
+
+
+@router.get("/{provider}/{name:path}/parameters", dependencies=_READ, responses=READS)
+async def list_parameters(
+    provider: Provider, name: Name, actor: CurrentActor, services: ServicesDependency
+) -> list[ParameterView]:
+    """Every generation parameter at one version: bounds, default, and what is sent or left out."""
+    return list(await services.models.parameters_of(actor, f"{provider}/{name}"))
 
 
 @router.get("/{provider}/{name:path}/prices", dependencies=_READ, responses=READS)

@@ -21,8 +21,10 @@ from app.schemas.datasets import Storable
 from app.schemas.pages import DEFAULT_PAGE_SIZE, Page
 from app.schemas.prompts import (
     NewPromptVersion,
+    PromptDeployment,
     PromptDiff,
     PromptSummary,
+    PromptVersionFacts,
     PromptVersionView,
     Publication,
     RenderedMessage,
@@ -159,6 +161,38 @@ async def publish_draft(
         actor, f"{name}@{version}", message=publication.message
     )
     return _registered(published, response)
+
+
+@router.get("/{name:path}/timeline", dependencies=_READ, responses=READS)
+async def list_timeline(
+    name: Name,
+    actor: CurrentActor,
+    services: ServicesDependency,
+    drafts: Annotated[bool, Query(description="of the drafts instead of the versions")] = False,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_PAGE_SIZE,
+) -> Page[PromptVersionFacts]:
+    """What is said of the versions of one prompt, without their content, newest first."""
+    return await services.prompts.timeline(actor, name, drafts=drafts, cursor=cursor, limit=limit)
+
+
+@router.get(
+    "/{name:path}/deployments",
+    dependencies=[*_READ, Depends(needs(Permission.ALIAS_READ))],
+    responses=READS,
+)
+async def list_deployments_of_prompt(
+    name: Name,
+    actor: CurrentActor,
+    services: ServicesDependency,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_PAGE_SIZE,
+) -> Page[PromptDeployment]:
+    """Which aliases served versions of one prompt, and from when until when, newest first.
+
+    Those of aliases that you may see.
+    """
+    return await services.aliases.of_prompt(actor, name, cursor=cursor, limit=limit)
 
 
 @router.get("/{name:path}/drafts", dependencies=_READ, responses=READS)

@@ -9,11 +9,12 @@ A question to a judge has one too, derived from all that makes it this question.
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-__all__ = ["cell_id", "derived_id", "new_id"]
+__all__ = ["cell_id", "derived_id", "lowest_id", "new_id"]
 
 _VERSION_MASK = ~(0xF000 << 64)
 _VERSION_8 = 0x8000 << 64
@@ -24,6 +25,15 @@ _VARIANT_RFC = 0x8000 << 48
 def new_id() -> UUID:
     """Return a fresh UUIDv7."""
     return uuid7()
+
+
+def lowest_id(moment: datetime) -> UUID:
+    """Return an id that no UUIDv7 made at this moment or later is below.
+
+    A UUIDv7 begins with 48 bits of milliseconds (RFC 9562, 5.7), so that a range of time is a
+    range of ids.
+    """
+    return UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
 
 
 def cell_id(run_id: UUID, example_id: UUID, repetition: int) -> UUID:

@@ -30,6 +30,7 @@ __all__ = [
     "ParameterFact",
     "ParameterName",
     "ResolvedParameters",
+    "parameter_bounds",
     "resolve_parameters",
     "settle_parameters",
 ]
@@ -212,6 +213,12 @@ def _fact(facts: ModelFacts, name: str) -> ParameterFact:
 
 
 _NO_FACT = ParameterFact()
+
+
+def parameter_bounds(facts: ModelFacts, name: str) -> tuple[float, float] | None:
+    """Return the lowest and the highest value that a model version takes; None for what is no
+    number."""
+    return _bounds(name, facts) if name in _BOUNDS else None
 
 
 def _wire(facts: ModelFacts, name: str) -> str:

@@ -23,6 +23,7 @@ from uuid import UUID
 from app.core.errors import Forbidden, NotFound
 
 __all__ = [
+    "ROLE_MEANINGS",
     "ROLE_PERMISSIONS",
     "SERVICE_PERMISSIONS",
     "Actor",
@@ -134,6 +135,21 @@ ROLE_PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType
     }
 )
 """What each role may do."""
+
+ROLE_MEANINGS: Final[Mapping[Role, str]] = MappingProxyType(
+    {
+        Role.VIEWER: "Looks at prompts, models, datasets, experiments, aliases; changes nothing.",
+        Role.RESEARCHER: "Writes prompts and datasets, runs experiments within budgets, decides "
+        "gates, and chats with models.",
+        Role.REVIEWER: "Judges answers, scores runs, qualifies judges, and sees the facts of "
+        "production without its texts.",
+        Role.OPERATOR: "Keeps production going: models and prices, aliases, limits, metrics.",
+        Role.AUDITOR: "Reads everything, customers' chats included, with each opening on record; "
+        "changes nothing.",
+        Role.ADMIN: "Does everything, users and keys included, except reading customers' chats.",
+    }
+)
+"""What each role is for, in a sentence."""
 
 SERVICE_PERMISSIONS: Final = frozenset(
     {

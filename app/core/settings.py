@@ -27,6 +27,7 @@ __all__ = [
     "AuthSettings",
     "CallLimits",
     "ChatSettings",
+    "DashboardSettings",
     "EndpointSettings",
     "Settings",
     "load_settings",
@@ -121,6 +122,28 @@ class AuthSettings(BaseModel):
     audience: str = Field(min_length=1, description="what tokens meant for us carry as `aud`")
 
 
+class DashboardSettings(BaseModel):
+    """How people reach the dashboard, and where they sign in by OpenID Connect.
+
+    `client_id`, `client_secret` and `metadata_url` come together: who asks the identity provider,
+    and the address of its discovery document. The secret is read from the environment only.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    port: int = Field(default=8801, ge=0, le=65535)
+    url: str | None = Field(
+        default=None,
+        pattern=r"^(https://[A-Za-z0-9.\-:]+|http://(127\.0\.0\.1|localhost)(:\d+)?)/?$",
+        description="as people reach it through a proxy, as https://workbench.example.com",
+    )
+    client_id: str | None = Field(default=None, min_length=1)
+    client_secret: SecretStr | None = Field(default=None, min_length=1)
+    metadata_url: str | None = Field(
+        default=None, pattern=r"^(https://[^\s@]+|http://(127\.0\.0\.1|localhost)[:/][^\s@]*)$"
+    )
+
+
 class Settings(BaseModel):
     """Everything the product reads from outside, frozen."""
 
@@ -132,6 +155,7 @@ class Settings(BaseModel):
     )
     endpoints: dict[str, EndpointSettings] = Field(default_factory=dict)
     chat: ChatSettings = Field(default_factory=ChatSettings)
+    dashboard: DashboardSettings = Field(default_factory=DashboardSettings)
     host: str = "127.0.0.1"
     port: int = Field(default=8800, ge=0, le=65535)
     log_level: str = "WARNING"
@@ -183,6 +207,7 @@ def load_settings(workspace: Path, environment: Mapping[str, str] | None = None)
             database_url=_database_url(env, file, workspace),
             endpoints=_endpoints(env, file),
             auth=file.get("auth"),
+            dashboard=_dashboard(env, file),
             key_secret=_key_secret(env, workspace),
             **{
                 name: env.get(_PREFIX + name.upper(), file.get(name))
@@ -223,7 +248,7 @@ def _marker(workspace: Path) -> dict[str, object]:
         return {}
     if not isinstance(loaded, dict):
         raise ConfigurationError(f"{path} must hold a mapping of settings.")
-    known = {"workspace_version", "database_url", "endpoints", "auth", *_PLAIN}
+    known = {"workspace_version", "database_url", "endpoints", "auth", "dashboard", *_PLAIN}
     if unknown := sorted(set(map(str, loaded)) - known):
         raise ConfigurationError(
             f"{path}: unknown setting {unknown[0]!r}; known are {', '.join(sorted(known))}."
@@ -237,6 +262,23 @@ def _marker(workspace: Path) -> dict[str, object]:
             path="workspace_version",
         )
     return loaded
+
+
+def _dashboard(env: Mapping[str, str], file: Mapping[str, object]) -> dict[str, object]:
+    """Return the section of the file; the environment goes before it and holds the secret."""
+    declared = file.get("dashboard") or {}
+    if not isinstance(declared, dict) or "client_secret" in declared:
+        raise ConfigurationError(
+            "dashboard must be a mapping without client_secret: set "
+            f"{_PREFIX}DASHBOARD_CLIENT_SECRET in the environment or in .env.",
+            path="dashboard",
+        )
+    variables = {
+        name: env[f"{_PREFIX}DASHBOARD_{name.upper()}"]
+        for name in DashboardSettings.model_fields
+        if env.get(f"{_PREFIX}DASHBOARD_{name.upper()}")
+    }
+    return {**{str(name): value for name, value in declared.items()}, **variables}
 
 
 def _key_secret(env: Mapping[str, str], workspace: Path) -> str | None:

@@ -19,6 +19,7 @@ from app.models.models import LanguageModel, ModelPrice, ModelVersion
 from app.models.prompts import Prompt, PromptVersion
 from app.models.reviews import Review
 from app.models.scores import Score, Scorer
+from app.models.traffic import TrafficLate, TrafficSpan, TrafficSum
 from app.models.users import RoleGrant, User
 from app.models.variants import Variant
 
@@ -58,6 +59,9 @@ __all__ = [
     "Run",
     "Score",
     "Scorer",
+    "TrafficLate",
+    "TrafficSpan",
+    "TrafficSum",
     "UsageLimit",
     "UsageWindow",
     "User",

@@ -17,6 +17,14 @@ __all__ = ["Attempt", "Generation"]
 _STATUSES = "'started', 'completed', 'failed', 'refused', 'incomplete', 'cancelled', 'abandoned'"
 
 
+def _index(name: str, *columns: str, where: str | None = None) -> Index:
+    """Return an index of generations, over the rows that meet a condition if one is given."""
+    condition = None if where is None else text(where)
+    return Index(
+        f"ix_generation_{name}", *columns, sqlite_where=condition, postgresql_where=condition
+    )
+
+
 class Generation(Base):
     """One answer wanted from a model, whoever asked.
 
@@ -49,12 +57,18 @@ class Generation(Base):
             name="tokens_unless_unreported",
         ),
         CheckConstraint("purpose != 'experiment' OR run_id IS NOT NULL", name="experiment_has_run"),
-        Index(
-            "ix_generation_subject",
-            "subject",
-            sqlite_where=text("subject IS NOT NULL"),
-            postgresql_where=text("subject IS NOT NULL"),
-        ),
+        _index("subject", "subject", where="subject IS NOT NULL"),
+        # Lists of answers, newest first: each filter alone finds its rows in order.
+        _index("purpose", "purpose", "started_at"),
+        _index("run_id", "run_id", "started_at", where="run_id IS NOT NULL"),
+        _index("prompt_version_id", "prompt_version_id", "started_at"),
+        _index("model_version_id", "model_version_id", "started_at"),
+        _index("status", "status", "started_at", where="status != 'completed'"),
+        _index("finish_reason", "finish_reason", "started_at", where="finish_reason != 'stop'"),
+        _index("error_code", "error_code", "started_at", where="error_code IS NOT NULL"),
+        _index("request_id", "request_id", where="request_id IS NOT NULL"),
+        _index("trace_id", "trace_id", where="trace_id IS NOT NULL"),
+        _index("reused_from_id", "reused_from_id", where="reused_from_id IS NOT NULL"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

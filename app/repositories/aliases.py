@@ -9,6 +9,7 @@ from typing import Any, Final, get_args
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, func, insert, select
+from sqlalchemy.orm import aliased
 
 from app.database import AsyncSession
 from app.models import (
@@ -31,6 +32,7 @@ from app.schemas.aliases import (
     DeploymentView,
     TargetRole,
 )
+from app.schemas.prompts import PromptDeployment
 
 __all__ = ["AliasRepository"]
 
@@ -103,6 +105,43 @@ class AliasRepository:
     async def by_number(self, alias_id: UUID, number: int) -> DeploymentView | None:
         statement = _history(alias_id).where(Deployment.number == number)
         return next(iter(await self._deployments(statement)), None)
+
+    async def of_prompt(
+        self,
+        prompt: str,
+        prefixes: Sequence[str] | None,
+        *,
+        only: Collection[str] | None,
+        before: UUID | None,
+        limit: int,
+    ) -> tuple[Sequence[PromptDeployment], int]:
+        """Return deployments that served versions of a prompt, newest first, and how many there
+        are; of aliases as in `page`."""
+        served = (
+            select(DeploymentTarget.deployment_id)
+            .join(Variant, Variant.id == DeploymentTarget.variant_id)
+            .join(PromptVersion, PromptVersion.id == Variant.prompt_version_id)
+            .join(Prompt, Prompt.id == PromptVersion.prompt_id)
+            .where(Prompt.name == prompt)
+        )
+        following = aliased(Deployment)
+        wanted = (
+            select(Deployment, Alias.name, following.created_at)
+            .join(Alias, Alias.id == Deployment.alias_id)
+            .outerjoin(
+                following,
+                (following.alias_id == Deployment.alias_id)
+                & (following.number == Deployment.number + 1),  # they are counted without gaps
+            )
+            .where(Deployment.id.in_(served), _seen(prefixes, only))
+        )
+        statement = wanted if before is None else wanted.where(Deployment.id < before)
+        rows = list(
+            await self._session.execute(statement.order_by(Deployment.id.desc()).limit(limit))
+        )
+        targets = await self._targets([row[0].id for row in rows])
+        count = await count_up_to(self._session, wanted.with_only_columns(Deployment.id))
+        return [_of_prompt(prompt, *row, targets[row[0].id]) for row in rows], count
 
     async def conversations(self, alias_id: UUID) -> tuple[int, int]:
         """Return how many conversations follow an alias, and how many are pinned to a variant."""
@@ -199,6 +238,27 @@ def _alias(alias: Alias, current: DeploymentView) -> AliasView:
         current=current,
         created_at=alias.created_at,
         created_by=alias.created_by,
+    )
+
+
+def _of_prompt(
+    prompt: str,
+    row: Deployment,
+    alias: str,
+    ended_at: datetime | None,
+    targets: Sequence[DeploymentTargetView],
+) -> PromptDeployment:
+    return PromptDeployment(
+        id=row.id,
+        alias=alias,
+        number=row.number,
+        kind=row.kind,
+        reason=row.reason,
+        is_disabled=row.message is not None,
+        targets=tuple(it for it in targets if it.prompt.partition("@")[0] == prompt),
+        created_at=row.created_at,
+        created_by=row.created_by,
+        ended_at=ended_at,
     )
 
 

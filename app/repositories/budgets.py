@@ -106,7 +106,7 @@ class BudgetRepository:
                 Generation.status == "completed",
                 Generation.reused_from_id.is_(None),
             )
-            .order_by(Generation.finished_at.desc(), Generation.id)
+            .order_by(Generation.started_at.desc(), Generation.id)
             .limit(limit)
         )
         if prompt_version_id is not None:

@@ -42,6 +42,7 @@ class ComparisonRepository:
         *,
         experiment: int | None,
         run_id: UUID | None,
+        scorer_id: UUID | None,
         before: UUID | None,
         limit: int,
     ) -> tuple[list[ComparisonView], int]:
@@ -56,6 +57,8 @@ class ComparisonRepository:
             wanted = wanted.where(
                 (Comparison.candidate_run_id == run_id) | (Comparison.baseline_run_id == run_id)
             )
+        if scorer_id is not None:
+            wanted = wanted.where(Comparison.scorer_id == scorer_id)
         statement = wanted.order_by(Comparison.id.desc()).limit(limit)
         if before is not None:
             statement = statement.where(Comparison.id < before)

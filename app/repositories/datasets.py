@@ -183,6 +183,47 @@ class DatasetRepository:
         )
         return [_example(row) for row in await self._session.execute(statement)]
 
+    async def examples_with(
+        self, version_id: UUID, texts: Sequence[str], *, key_too: str, after: int, until: int
+    ) -> list[ExampleView]:
+        """Return the examples behind a position, up to another, whose stored JSON has all texts.
+
+        The texts are parts of JSON, in any case of letters; instead of the first of them an
+        example may have `key_too`, unless that is empty, in its key.
+        """
+        has = [Content.body.icontains(text, autoescape=True) for text in texts]
+        if key_too and has:
+            has[0] = has[0] | Example.key.icontains(key_too, autoescape=True)
+        statement = (
+            _examples(version_id)
+            .where(
+                DatasetVersionExample.position > after,
+                DatasetVersionExample.position <= until,
+                *has,
+            )
+            .order_by(DatasetVersionExample.position)
+        )
+        return [_example(row) for row in await self._session.execute(statement)]
+
+    async def bodies(
+        self, version_id: UUID, *, after: int, until: int
+    ) -> list[tuple[int, str, str | None]]:
+        """Return (position, key, stored JSON) behind a position, up to another, in order; an erased
+        text is None."""
+        statement = (
+            select(DatasetVersionExample.position, Example.key, Content.body)
+            .select_from(DatasetVersionExample)
+            .join(Example, Example.id == DatasetVersionExample.example_id)
+            .join(Content, Content.id == Example.content_id)
+            .where(
+                DatasetVersionExample.dataset_version_id == version_id,
+                DatasetVersionExample.position > after,
+                DatasetVersionExample.position <= until,
+            )
+            .order_by(DatasetVersionExample.position)
+        )
+        return [(row[0], row[1], row[2]) for row in await plain_rows(self._session, statement)]
+
     async def examples_at(self, version_id: UUID, positions: Sequence[int]) -> list[ExampleView]:
         """Return the examples at these positions, texts included, in the order asked for."""
         found: dict[int, ExampleView] = {}

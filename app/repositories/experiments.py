@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Select, func, insert, select, text, update
 
 from app.database import AsyncSession
 from app.models import (
@@ -27,11 +27,13 @@ from app.models import (
 )
 from app.repositories.counting import count_up_to
 from app.repositories.prefixes import below
+from app.schemas.experiment_overviews import ExperimentFilter
 from app.schemas.experiments import ExperimentView, Plan, RunView, SequentialOutcome
 
 __all__ = ["ExperimentRepository"]
 
 _SEQUENTIAL = "sequential"  # the name in a job's detail of where a sequential plan ended
+_LARGEST_NUMBER = 2**31 - 1
 _NUMBER_LOCK = 7_311_002  # names the advisory lock under which experiments get their numbers
 
 
@@ -111,20 +113,18 @@ class ExperimentRepository:
         self,
         prefixes: Sequence[str] | None,
         *,
-        status: str | None,
+        wanted: ExperimentFilter,
         before: int | None,
         limit: int,
     ) -> tuple[Sequence[ExperimentView], int]:
         """Return experiments over datasets below the prefixes, newest first, and how many there
         are; `before` is the number that the page before ended with."""
-        wanted = _experiments().where(below(Dataset.name, prefixes))
-        if status is not None:
-            wanted = wanted.where(Experiment.status == status)
-        statement = wanted.order_by(Experiment.number.desc()).limit(limit)
+        chosen = _experiments().where(below(Dataset.name, prefixes), *_conditions(wanted))
+        statement = chosen.order_by(Experiment.number.desc()).limit(limit)
         if before is not None:
             statement = statement.where(Experiment.number < before)
         rows = (await self._session.execute(statement)).all()
-        total = await count_up_to(self._session, wanted.with_only_columns(Experiment.id))
+        total = await count_up_to(self._session, chosen.with_only_columns(Experiment.id))
         return await self._views(rows), total
 
     async def runs_page(
@@ -250,6 +250,23 @@ def _experiments() -> Select[*tuple[Any, ...]]:
         .join(DatasetVersion, DatasetVersion.id == Experiment.dataset_version_id)
         .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
     )
+
+
+def _conditions(wanted: ExperimentFilter) -> list[ColumnElement[bool]]:
+    """Return what a filter asks for, of an experiment joined with its dataset."""
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.search:
+        in_name = Experiment.name.icontains(wanted.search, autoescape=True)
+        number = int(wanted.search) if wanted.search.isdecimal() else 0
+        is_number = 0 < number <= _LARGEST_NUMBER
+        conditions.append(in_name | (Experiment.number == number) if is_number else in_name)
+    if wanted.status is not None:
+        conditions.append(Experiment.status == wanted.status)
+    if wanted.dataset is not None:
+        conditions.append(Dataset.name == wanted.dataset)
+    if wanted.by:
+        conditions.append(Experiment.created_by.icontains(wanted.by, autoescape=True))
+    return conditions
 
 
 def _runs() -> Select[*tuple[Any, ...]]:

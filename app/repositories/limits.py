@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Table, bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.core.usage_limits import Holder, Limits, Window, WindowKey
+from app.core.usage_limits import Holder, HolderKind, Limits, Window, WindowKey
 from app.database import AsyncSession
 from app.models import UsageLimit, UsageWindow
 from app.schemas.limits import LimitView, WindowView
@@ -72,6 +73,17 @@ class LimitRepository:
             WindowView.model_validate(row, from_attributes=True)
             for row in (await self._session.execute(statement)).scalars()
         ]
+
+    async def windows_of(self, keys: Sequence[WindowKey]) -> dict[Holder, list[WindowView]]:
+        """Return those of the windows that were used, by their holder."""
+        found: defaultdict[Holder, list[WindowView]] = defaultdict(list)
+        for start in range(0, len(keys), _BATCH):
+            batch = [tuple(key) for key in keys[start : start + _BATCH]]
+            statement = select(UsageWindow).where(_KEY.in_(batch)).order_by(*_WINDOW.primary_key)
+            for row in (await self._session.execute(statement)).scalars():
+                holder = Holder(cast("HolderKind", row.holder_kind), row.holder)
+                found[holder].append(WindowView.model_validate(row, from_attributes=True))
+        return found
 
     async def lock_windows(
         self, wanted: Sequence[WindowKey], existing: Sequence[WindowKey] = ()

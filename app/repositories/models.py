@@ -113,15 +113,21 @@ class ModelRepository:
         *,
         provider: str | None,
         status: ModelStatus | None,
+        search: str,
         after: tuple[str, str, int] | None,
         limit: int,
     ) -> tuple[list[ModelVersionView], int]:
-        """Return versions after one, by provider, name and number, and how many there are."""
+        """Return versions after one, by provider, name and number, and how many there are.
+
+        `search` is looked for in names.
+        """
         wanted = _versions()
         if provider is not None:
             wanted = wanted.where(LanguageModel.provider == provider)
         if status is not None:
             wanted = wanted.where(ModelVersion.status == status)
+        if search:
+            wanted = wanted.where(LanguageModel.name.icontains(search, autoescape=True))
         order = (LanguageModel.provider, LanguageModel.name, ModelVersion.number)
         statement = wanted if after is None else wanted.where(tuple_(*order) > tuple_(*after))
         found = await self._views(statement.order_by(*order).limit(limit))

@@ -15,7 +15,12 @@ from app.database import AsyncSession
 from app.models import Prompt, PromptVersion
 from app.repositories.counting import count_up_to
 from app.repositories.prefixes import below
-from app.schemas.prompts import PromptContent, PromptSummary, PromptVersionView
+from app.schemas.prompts import (
+    PromptContent,
+    PromptSummary,
+    PromptVersionFacts,
+    PromptVersionView,
+)
 
 __all__ = ["PromptRepository"]
 
@@ -108,6 +113,29 @@ class PromptRepository:
         rows = await self._session.execute(statement.order_by(PromptVersion.id.desc()).limit(limit))
         return [_view(row) for row in rows], await self._count(drafts)
 
+    async def timeline_page(
+        self, name: str, *, before: int | None, limit: int
+    ) -> tuple[list[PromptVersionFacts], int]:
+        """Return facts of the versions below a number, newest first, and how many there are."""
+        statement = _facts(name).where(PromptVersion.number.is_not(None))
+        if before is not None:
+            statement = statement.where(PromptVersion.number < before)
+        rows = await self._session.execute(
+            statement.order_by(PromptVersion.number.desc()).limit(limit)
+        )
+        return [_told(row) for row in rows], await self._count(_numbered(name))
+
+    async def draft_timeline_page(
+        self, name: str, *, before: UUID | None, limit: int
+    ) -> tuple[list[PromptVersionFacts], int]:
+        """Return facts of the drafts made before one, newest first, and how many there are."""
+        statement = _facts(name).where(PromptVersion.number.is_(None))
+        if before is not None:
+            statement = statement.where(PromptVersion.id < before)
+        rows = await self._session.execute(statement.order_by(PromptVersion.id.desc()).limit(limit))
+        drafts = _versions().where(Prompt.name == name, PromptVersion.number.is_(None))
+        return [_told(row) for row in rows], await self._count(drafts)
+
     async def exists(self, name: str) -> bool:
         """Whether there is a prompt of this name, be it with drafts only."""
         statement = select(Prompt.id).where(Prompt.name == name)
@@ -176,6 +204,19 @@ class PromptRepository:
 
 def _versions() -> Select[PromptVersion, str]:
     return select(PromptVersion, Prompt.name).join(Prompt, Prompt.id == PromptVersion.prompt_id)
+
+
+def _facts(name: str) -> Select[*tuple[Any, ...]]:
+    columns = [getattr(PromptVersion, field) for field in PromptVersionFacts.model_fields]
+    return (
+        select(*columns)
+        .join(Prompt, Prompt.id == PromptVersion.prompt_id)
+        .where(Prompt.name == name)
+    )
+
+
+def _told(row: Row[*tuple[Any, ...]]) -> PromptVersionFacts:
+    return PromptVersionFacts.model_validate(dict(row._mapping))
 
 
 def _numbered(name: str) -> Select[PromptVersion, str]:

@@ -1,8 +1,8 @@
-"""Statements that find generations by what they rest on, and say what that is.
+"""Statements that say what generations rest on, and count those of production.
 
-Lists are of one run, in the order of its unique index, or of production. There ids are made as
-answers begin (UUIDv7), so that their order is that of time and a time range is a range of ids. An
-experiment's ids (UUIDv8) are spread over all values: next to none of them falls into such a range.
+In production ids are made as answers begin (UUIDv7), so that their order is that of time and a time
+range is a range of ids. An experiment's ids (UUIDv8) are spread over all values: next to none of
+them falls into such a range. Lists of everything are `app.repositories.generation_lists`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, ScalarSelect, Select, func, select
 from sqlalchemy.orm import aliased
 
 from app.database import AsyncSession
@@ -23,12 +23,14 @@ from app.models import (
     DatasetVersion,
     Deployment,
     Example,
+    Experiment,
     Generation,
     Judgement,
     LanguageModel,
     ModelVersion,
     Prompt,
     PromptVersion,
+    Review,
     Run,
 )
 from app.repositories.content import ContentRepository
@@ -41,8 +43,9 @@ from app.schemas.generations import (
     GenerationFilter,
     GenerationHome,
 )
+from app.schemas.reviews import MARKS
 
-__all__ = ["ProvenanceRepository"]
+__all__ = ["ProvenanceRepository", "facts", "last_mark", "told"]
 
 _REACH_MS: Final = 60_000
 """By how much an answer may begin after its id was made."""
@@ -58,20 +61,6 @@ class ProvenanceRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def of_run(
-        self, wanted: GenerationFilter, *, after: tuple[UUID, int] | None, limit: int
-    ) -> tuple[list[GenerationFacts], int]:
-        """Return a run's generations by example and repetition, and how many there are."""
-        statement = _facts().where(Generation.run_id == wanted.run_id, *_conditions(wanted))
-        if wanted.key is not None:
-            statement = statement.where(Example.key == wanted.key)
-        place = (Generation.example_id, Generation.repetition)
-        total = await count_up_to(self._session, statement.with_only_columns(Generation.id))
-        if after is not None:
-            statement = statement.where(tuple_(*place) > after)
-        rows = await self._session.execute(statement.order_by(*place).limit(limit))
-        return [_told(row) for row in rows], total
-
     async def of_production(
         self,
         wanted: GenerationFilter,
@@ -84,12 +73,12 @@ class ProvenanceRepository:
         """Return answers in production through aliases below the prefixes and among `only`, newest
         first, and how many there are. Answers past every alias belong to no name: only None, for
         both, shows them."""
-        statement = _facts().where(*_in_production(wanted, prefixes, only))
+        statement = facts().where(*_in_production(wanted, prefixes, only))
         total = await count_up_to(self._session, statement.with_only_columns(Generation.id))
         if before is not None:
             statement = statement.where(Generation.id < before)
         rows = await self._session.execute(statement.order_by(Generation.id.desc()).limit(limit))
-        return [_told(row) for row in rows], total
+        return [told(row) for row in rows], total
 
     async def counts(
         self,
@@ -99,7 +88,7 @@ class ProvenanceRepository:
     ) -> ChatCounts:
         """Count the answers in production that `of_production` would list."""
         conditions = _in_production(wanted, prefixes, only)
-        sums = _facts().with_only_columns(
+        sums = facts().with_only_columns(
             func.count(Generation.id),
             func.count(ChatCall.actor.distinct()),
             func.count(Generation.subject.distinct()),
@@ -123,7 +112,7 @@ class ProvenanceRepository:
         )
         ended = func.coalesce(ChatCall.ending, "under way")
         grouped = (
-            _facts()
+            facts()
             .outerjoin(Deployment, Deployment.id == ChatCall.deployment_id)
             .with_only_columns(*target, ended, func.count(Generation.id))
             .where(*conditions)
@@ -152,12 +141,14 @@ class ProvenanceRepository:
                 func.coalesce(judged.purpose, Generation.purpose),
                 Dataset.name,
                 Run.name,
+                Experiment.number,
                 Alias.name,
                 Generation.variant_id,
             )
             .outerjoin(Judgement, Judgement.generation_id == Generation.id)
             .outerjoin(judged, judged.id == Judgement.judged_generation_id)
             .outerjoin(Run, Run.id == func.coalesce(judged.run_id, Generation.run_id))
+            .outerjoin(Experiment, Experiment.id == Run.experiment_id)
             .outerjoin(DatasetVersion, DatasetVersion.id == Run.dataset_version_id)
             .outerjoin(Dataset, Dataset.id == DatasetVersion.dataset_id)
             .outerjoin(ChatCall, ChatCall.generation_id == func.coalesce(judged.id, Generation.id))
@@ -192,7 +183,24 @@ class ProvenanceRepository:
         return ChatFacts(**own, alias=row[1], deployment=row[2], subject=row[3], tags=tags)
 
 
-def _facts() -> Select[*tuple[Any, ...]]:
+def last_mark() -> ScalarSelect[str]:
+    """Return what the statement's generation was last marked as, as a column."""
+    return (
+        select(Review.label)
+        .where(
+            Review.generation_id == Generation.id,
+            Review.criterion == MARKS,
+            Review.source == "entered",
+        )
+        .order_by(Review.created_at.desc(), Review.id.desc())
+        .limit(1)
+        .correlate(Generation)
+        .scalar_subquery()
+    )
+
+
+def facts() -> Select[*tuple[Any, ...]]:
+    """Return a statement of generations with all that a list tells of them; see `told`."""
     return (
         select(
             Generation,
@@ -206,6 +214,8 @@ def _facts() -> Select[*tuple[Any, ...]]:
             LanguageModel.provider,
             LanguageModel.name,
             ModelVersion.number,
+            ChatCall.conversation_id,
+            last_mark(),
         )
         .outerjoin(Example, Example.id == Generation.example_id)
         .outerjoin(ChatCall, ChatCall.generation_id == Generation.id)
@@ -282,7 +292,8 @@ def _first_id(moment: datetime | None, *, reach_ms: int = 0) -> UUID:
     return UUID(int=max(0, int(moment.timestamp() * 1000) - reach_ms) << 80)
 
 
-def _told(row: Any) -> GenerationFacts:
+def told(row: Any) -> GenerationFacts:
+    """Return what a row of `facts` tells."""
     generation: Generation = row[0]
     prompt = None
     if row[5] is not None:
@@ -296,4 +307,6 @@ def _told(row: Any) -> GenerationFacts:
         alias=row[4],
         prompt=prompt,
         model=None if row[9] is None else f"{row[8]}/{row[9]}@{row[10]}",
+        conversation_id=row[11],
+        review=row[12],
     )

@@ -7,18 +7,27 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import and_, insert, select
 
 from app.core.ids import new_id
 from app.database import AsyncSession
 from app.models import Content, Example, Generation, Review
 from app.repositories.content import ContentRepository, content_row, decode_body
-from app.schemas.reviews import LabelledAnswer, NewReview, Reviewable
+from app.schemas.reviews import (
+    MARKS,
+    LabelledAnswer,
+    MarkView,
+    NewMark,
+    NewReview,
+    Reviewable,
+)
 
 __all__ = ["ReviewRepository"]
 
 
 _BATCH = 500  # a bound on the number of SQL parameters
+_MOST_MARKS = 200  # of one generation that are shown
+_IS_MARK = and_(Review.criterion == MARKS, Review.source == "entered")
 
 
 class ReviewRepository:
@@ -62,6 +71,63 @@ class ReviewRepository:
         if rows:
             await self._session.execute(insert(Review), rows)
 
+    async def mark(
+        self,
+        generation_id: UUID,
+        mark: NewMark,
+        *,
+        reviewer: str,
+        now: datetime,
+    ) -> MarkView:
+        """Insert what a person says of a generation, with the reason as a text."""
+        content = content_row(mark.reason, now) if mark.reason else None
+        await ContentRepository(self._session).add_all([] if content is None else [content])
+        review_id = new_id()
+        await self._session.execute(
+            insert(Review),
+            {
+                "id": review_id,
+                "generation_id": generation_id,
+                "criterion": MARKS,
+                "reviewer": reviewer,
+                "label": mark.mark,
+                "comment_content_id": None if content is None else content["id"],
+                "source": "entered",
+                "created_at": now,
+                "created_by": reviewer,
+            },
+        )
+        return MarkView(
+            id=review_id,
+            mark=mark.mark,
+            reason=mark.reason or None,
+            reviewer=reviewer,
+            created_at=now,
+        )
+
+    async def marks(self, generation_id: UUID) -> list[MarkView]:
+        """Return what people marked a generation as, newest first."""
+        statement = (
+            select(Review, Content.body)
+            .outerjoin(Content, Content.id == Review.comment_content_id)
+            .where(
+                Review.generation_id == generation_id,
+                _IS_MARK,
+            )
+            .order_by(Review.created_at.desc(), Review.id.desc())
+            .limit(_MOST_MARKS)
+        )
+        return [
+            MarkView(
+                id=review.id,
+                mark=review.label,
+                reason=None if body is None else decode_body(body),
+                reviewer=review.reviewer,
+                created_at=review.created_at,
+            )
+            for review, body in await self._session.execute(statement)
+        ]
+
     async def reviewable(self, run_id: UUID) -> dict[tuple[str, int], Reviewable]:
         """Return the stored generations of a run by key and repetition."""
         statement = (
@@ -103,7 +169,7 @@ class ReviewRepository:
         statement = (
             select(Review.criterion)
             .join(Generation, Generation.id == Review.generation_id)
-            .where(Generation.run_id.in_(run_ids))
+            .where(Generation.run_id.in_(run_ids), ~_IS_MARK)
             .distinct()
             .order_by(Review.criterion)
         )

@@ -67,6 +67,9 @@ class ChatRequest:
     alias is strict. `subject` is the end user, `tags` are the caller's own metadata. `sticky` is
     what the canary's split hashes; None takes the conversation, else the subject, else the request.
 
+    `variant_id` is a variant of the model that answers instead of `passthrough@1`: one example of a
+    prompt, tried past every alias. It is recorded as asked for.
+
     `idempotency_key` makes the request happen once for its actor; `request_hash` says whether a
     second request with the key is the same one. The hash has no salt, and hence is kept with the
     key only, for a day.
@@ -89,6 +92,7 @@ class ChatRequest:
     sticky: str | None = None
     conversation: ConversationLink | None = None
     asked_besides: tuple[str, ...] = ()
+    variant_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

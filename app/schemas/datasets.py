@@ -51,7 +51,9 @@ __all__ = [
     "ExampleMessage",
     "ExampleView",
     "NewDatasetVersion",
+    "Separator",
     "Storable",
+    "TextFormat",
     "check_json",
 ]
 
@@ -75,6 +77,12 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 ValueT = TypeVar("ValueT")
 
 Label = Annotated[str, StringConstraints(min_length=1, max_length=_KEY_LENGTH)]
+
+TextFormat = Literal["json", "jsonl", "csv"]
+"""Forms of a text that holds examples; `json` is an array of objects."""
+
+Separator = Literal[",", ";", "\t"]
+"""What stands between two cells of a CSV text."""
 
 
 def check_json(value: object, path: str) -> None:
@@ -377,9 +385,10 @@ class NewDatasetVersion(_Strict):
     text: str | None = Field(
         default=None, min_length=1, description="the text of a file, an example a row"
     )
-    format: Literal["json", "jsonl", "csv"] = Field(
+    format: TextFormat = Field(
         default="jsonl", description="of `text`; `json` is an array of objects"
     )
+    separator: Separator = Field(default=",", description="between the cells of a CSV `text`")
     columns: ExampleColumnNames | None = Field(
         default=None,
         description="what the columns of `text` are; none: its rows are objects as in `examples`",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -13,12 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.hashing import JSON
 from app.llm.types import AttemptRecord, Usage
+from app.schemas.chat import ChatEnding
 from app.schemas.judgements import JudgementView
 from app.schemas.models import ModelReference
 from app.schemas.names import Reference
+from app.schemas.pages import Page
+from app.schemas.reviews import Mark, MarkView
 from app.schemas.scores import ScoreView
 
 __all__ = [
+    "Amount",
     "AttemptOutcome",
     "AttemptView",
     "CellValue",
@@ -27,6 +31,7 @@ __all__ = [
     "GenerationFacts",
     "GenerationFilter",
     "GenerationHome",
+    "GenerationPage",
     "GenerationPurpose",
     "GenerationStatus",
     "GenerationView",
@@ -34,7 +39,10 @@ __all__ = [
     "Outcome",
     "Provenance",
     "ReuseTotals",
+    "ReviewState",
     "RunTotals",
+    "SameAnswers",
+    "Sight",
     "StoredAnswer",
 ]
 
@@ -42,6 +50,12 @@ GenerationStatus = Literal[
     "started", "completed", "failed", "refused", "incomplete", "cancelled", "abandoned"
 ]
 GenerationPurpose = Literal["experiment", "judge", "chat"]
+
+ReviewState = Literal["ok", "flagged", "none"]
+"""What a generation was last marked as; `none` if nobody marked it."""
+
+Amount = Literal["cost", "latency_ms", "tokens", "score"]
+"""What a list may be narrowed to a range of; `tokens` are those of input and output together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +258,7 @@ class GenerationView(_View):
     reopened: int
     request_hash: str | None
     reused_from_id: UUID | None
+    request_id: str | None
     trace_id: str | None
     started_at: datetime
     finished_at: datetime | None
@@ -276,8 +291,26 @@ class GenerationFacts(_View):
     time_to_first_token_ms: float | None
     attempt_count: int
     request_id: str | None
+    trace_id: str | None
+    conversation_id: UUID | None
+    review: Mark | None = Field(description="what it was last marked as; null if it never was")
     started_at: datetime
     finished_at: datetime | None
+
+
+class GenerationPage(Page[GenerationFacts]):
+    """One page of generations.
+
+    Some filters are no index's: text, sums and scores. They hold among at most 10,000 rows that
+    all other filters let through, from where the page before ended. `searched` is how many rows
+    that were, `is_bounded` that there are more behind them: `next_cursor` then goes on there, also
+    from a page without items. `left_out` says that answers in production were not searched,
+    because the texts of some or all of them are not yours to read.
+    """
+
+    searched: int | None = Field(default=None, description="null without such a filter")
+    is_bounded: bool = False
+    left_out: bool = False
 
 
 class ChatFacts(_View):
@@ -318,24 +351,96 @@ class GenerationDetail(_View):
     attempts: list[AttemptView]
     scores: list[ScoreView]
     judgements: list[JudgementView]
+    reviews: list[MarkView] = Field(description="what people marked it as, newest first")
+    experiment: int | None = Field(description="the number of the experiment of its run")
+
+
+class SameAnswers(_View):
+    """How often the request of a generation was made elsewhere, and what came of it.
+
+    `requests` counts other generations with an equal request that the reader may see, up to
+    10,000; None if the request is not hashed, as no chat's is: a hash without salt would tell a
+    customer's text to whoever guesses it. Of up to 1,000 of them `compared` answers were held
+    against this one, and `same` are word for word like it. `reused` counts generations that used
+    this answer again instead of making a call.
+    """
+
+    requests: int | None
+    reused: int
+    original_id: UUID | None = Field(description="whose answer this one is, used again")
+    compared: int
+    same: int
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationFilter:
     """Which generations a list is to hold; what is None or empty does not matter.
 
-    Those of a run, with `key`, or those of production, with `alias`. Times are when they began;
-    `prompt` and `model` are references, with or without a version.
+    Times are when they began; `prompt` and `model` are references, with or without a version, and
+    `provider` stands for all its models. `alias`, `endings` and `conversation_id` are of answers in
+    production, `run`, `run_id`, `experiment` and `key` of experiments. The fields from `text` on
+    hold among a bounded number of rows (`GenerationPage`); costs are US dollars, `scorer` a name.
     """
 
     run_id: UUID | None = None
+    run: str | None = None
+    experiment: int | None = None
     key: str | None = None
     alias: str | None = None
+    purposes: Sequence[GenerationPurpose] = ()
     statuses: Sequence[GenerationStatus] = ()
+    endings: Sequence[ChatEnding] = ()
     since: datetime | None = None
     until: datetime | None = None
     prompt: Reference | None = None
     model: ModelReference | None = None
+    provider: str | None = None
+    error_code: str | None = None
+    finish_reason: str | None = None
+    subject: str | None = None
+    conversation_id: UUID | None = None
+    request_id: str | None = None
+    trace_id: str | None = None
+    request_hash: str | None = None
+    reused_from_id: UUID | None = None
+    review: ReviewState | None = None
+    text: str | None = None
+    least: Mapping[Amount, float] = field(default_factory=dict)
+    most: Mapping[Amount, float] = field(default_factory=dict)
+    scorer: str | None = None
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether a filter is asked for that no index knows."""
+        return bool(self.text or self.least or self.most or self.scorer)
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Which generations somebody may see: experiments' over datasets below `datasets`, production's
+    through aliases below `aliases`; a judge's with the answer that it was asked about.
+
+    None is every name, an empty sequence none. `only` are the only aliases, if there is such a
+    bound. Answers past every alias belong to no name: only None for both shows them.
+    """
+
+    datasets: Sequence[str] | None
+    aliases: Sequence[str] | None
+    only: Collection[str] | None = None
+
+    @property
+    def has_chats(self) -> bool:
+        """Whether answers in production may be among them."""
+        return self.aliases is None or bool(self.aliases)
+
+    @property
+    def has_experiments(self) -> bool:
+        """Whether answers in experiments may be among them."""
+        return self.datasets is None or bool(self.datasets)
+
+    @property
+    def is_everything(self) -> bool:
+        return self.datasets is None and self.aliases is None and self.only is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,5 +453,6 @@ class GenerationHome:
     purpose: GenerationPurpose
     dataset: str | None
     run: str | None
+    experiment: int | None
     alias: str | None
     variant_id: UUID | None

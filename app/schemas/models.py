@@ -17,6 +17,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     PlainSerializer,
     model_validator,
 )
@@ -31,6 +32,8 @@ __all__ = [
     "ModelReference",
     "ModelStatus",
     "ModelVersionView",
+    "Money",
+    "ParameterView",
     "PriceDeclaration",
     "PriceView",
     "Retirement",
@@ -281,6 +284,21 @@ class Retirement(_Strict):
 
     sunset: PointInTime | None = None
     successor: SuccessorName | None = None
+
+
+class ParameterView(_Strict):
+    """One parameter at one model version, and what becomes of it when nobody asks for a value."""
+
+    name: str
+    minimum: float | None = Field(description="None for what is no number")
+    maximum: float | None
+    default: JsonValue = Field(description="the value when nobody asks for another; None for none")
+    default_from: Literal["model", "house"] | None
+    fixed: JsonValue = Field(description="the only value that the model accepts; None for any")
+    unsupported: bool
+    exclusive: tuple[str, ...] = Field(description="parameters that it is never sent together with")
+    sent_as: str = Field(description="the name that the provider expects")
+    left_out: str | None = Field(description="why the default is not sent; None if it is")
 
 
 class ModelVersionView(_Strict):

@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 from app.core.hashing import JSON, content_hash, ordered_json
 from app.core.parameters import ModelFacts, resolve_parameters
 from app.core.templating import Template, TemplateSyntaxError, compile_template
+from app.schemas.aliases import DeploymentKind, DeploymentTargetView
 from app.schemas.names import Name, Reference, parse_reference
 
 __all__ = [
@@ -26,8 +27,10 @@ __all__ = [
     "MessageTemplate",
     "NewPromptVersion",
     "PromptContent",
+    "PromptDeployment",
     "PromptDiff",
     "PromptSummary",
+    "PromptVersionFacts",
     "PromptVersionView",
     "Publication",
     "RenderedMessage",
@@ -306,6 +309,39 @@ class PromptSummary(_Strict):
     origin: str
     updated_at: datetime
     author: str
+
+
+class PromptVersionFacts(_Strict):
+    """One version or draft in a list: what is said of it, and not what it says."""
+
+    id: UUID
+    number: int | None
+    content_hash: str
+    description: str
+    message: str
+    origin: str
+    author: str
+    created_at: datetime
+    published_at: datetime | None
+
+
+class PromptDeployment(_Strict):
+    """One move of an alias that served versions of a prompt.
+
+    `targets` are those of this prompt alone. It served from `created_at` until `ended_at`, which is
+    null while it serves. With `is_disabled` the alias answered with a fixed text meanwhile.
+    """
+
+    id: UUID
+    alias: str
+    number: int
+    kind: DeploymentKind
+    reason: str
+    is_disabled: bool
+    targets: tuple[DeploymentTargetView, ...]
+    created_at: datetime
+    created_by: str
+    ended_at: datetime | None
 
 
 class NewPromptVersion(_Strict):

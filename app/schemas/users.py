@@ -18,6 +18,7 @@ __all__ = [
     "NewGrant",
     "NewUser",
     "Prefix",
+    "RoleView",
     "UserChanges",
     "UserName",
     "UserView",
@@ -103,6 +104,14 @@ class GrantView(_View):
     def grant(self) -> Grant:
         """Return what the role permits, where it holds."""
         return Grant(ROLE_PERMISSIONS[self.role], self.prefix)
+
+
+class RoleView(_View):
+    """What a role is for, and what whoever has it may do."""
+
+    role: Role
+    meaning: str
+    permissions: tuple[Permission, ...]
 
 
 class UserView(_View):

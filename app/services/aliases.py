@@ -39,7 +39,8 @@ from app.schemas.aliases import (
     parse_alias,
     read_deployment_request,
 )
-from app.schemas.pages import Page, decode_cursor, encode_cursor
+from app.schemas.pages import Page, decode_cursor, decode_id, encode_cursor, page_of
+from app.schemas.prompts import PromptDeployment
 from app.schemas.variants import VariantView
 from app.services import audit
 from app.services.alias_moves import (
@@ -136,6 +137,26 @@ class AliasService:
             next_cursor=encode_cursor(found[limit - 1].number) if more else None,
             total_estimate=alias.current.number,  # they are counted without gaps
         )
+
+    async def of_prompt(
+        self, actor: Actor, prompt: str, *, cursor: str | None, limit: int
+    ) -> Page[PromptDeployment]:
+        """Return the deployments that served versions of a prompt, newest first, of aliases that
+        the actor may see."""
+        require(actor, Permission.PROMPT_READ, prompt)
+        require(actor, Permission.ALIAS_READ)
+        before = None if cursor is None else decode_id(cursor)
+        async with self._database.read_session() as session:
+            if not await PromptRepository(session).exists(prompt):
+                raise NotFound(f"There is no prompt {prompt}.")
+            found, total = await AliasRepository(session).of_prompt(
+                prompt,
+                actor.prefixes(Permission.ALIAS_READ),
+                only=actor.aliases,
+                before=before,
+                limit=limit + 1,
+            )
+        return page_of(found, limit=limit, total=total, position=lambda it: (str(it.id),))
 
     async def at(self, actor: Actor, name: str, time: datetime) -> DeploymentView:
         """Return the deployment that served at a time; `NotFound` before the first one."""

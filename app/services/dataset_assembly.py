@@ -24,7 +24,7 @@ from app.core.hashing import canonical_json
 from app.repositories.content import content_row
 from app.schemas.datasets import MAX_EXAMPLE_BYTES, ExampleInput
 
-__all__ = ["Assembly", "KeyPositions", "PreparedExample", "prepared_batches"]
+__all__ = ["Assembly", "KeyPositions", "PreparedExample", "prepare", "prepared_batches"]
 
 _BATCH_EXAMPLES: Final = 1000
 _BATCH_BYTES: Final = 4_000_000
@@ -39,6 +39,11 @@ class PreparedExample:
     example: ExampleInput
     content_hash: str
     content: dict[str, Any]
+
+
+def prepare(example: ExampleInput, now: datetime) -> PreparedExample:
+    """Return an example with its hash and its texts."""
+    return PreparedExample(example, example.hash, content_row(example.content(), now))
 
 
 async def prepared_batches(
@@ -80,9 +85,9 @@ class _Batch:
         self._bytes = 0
 
     def add(self, example: ExampleInput) -> None:
-        content = content_row(example.content(), self._now)
-        self.items.append(PreparedExample(example, example.hash, content))
-        self._bytes += content["size_bytes"]
+        prepared = prepare(example, self._now)
+        self.items.append(prepared)
+        self._bytes += prepared.content["size_bytes"]
 
     @property
     def full(self) -> bool:
@@ -99,10 +104,12 @@ class Assembly:
     def __init__(self, source: str) -> None:
         """`source` stands at the beginning of each error."""
         self.count = 0
+        self.refused = 0
         self.expected_count = 0
         self.repeated_inputs = 0
         self.input_names: tuple[str, ...] = ()
         self._source = source
+        self._first_row = 1
         self._metadata_names: dict[str, None] = {}
         self._digest = hashlib.sha256(b"[")
         self._positions = KeyPositions()
@@ -133,6 +140,11 @@ class Assembly:
         self.expected_count += example.expected_output is not None
         return key
 
+    def refuse(self) -> None:
+        """Count a row that is no example, so that those behind it are told by their own number."""
+        self.count += 1
+        self.refused += 1
+
     def add_id(self, example_id: UUID) -> None:
         """Note the id that the row admitted last but not yet noted has in the database."""
         self._example_ids += example_id.bytes
@@ -157,8 +169,9 @@ class Assembly:
             )
 
     def _check_names(self, example: ExampleInput) -> None:
-        if self.count == 0:
+        if self.count == self.refused:  # the first that may stay
             self.input_names = tuple(example.input)
+            self._first_row = self.count + 1
         elif example.input.keys() != set(self.input_names):
             raise self._different_inputs(example)
         self._metadata_names.update(dict.fromkeys(example.metadata))
@@ -173,9 +186,9 @@ class Assembly:
         missing = [name for name in self.input_names if name not in example.input]
         other = [name for name in example.input if name not in self.input_names]
         problem = (
-            f"the input has no {missing[0]!r}, which row 1 has"
+            f"the input has no {missing[0]!r}, which row {self._first_row} has"
             if missing
-            else f"the input has {other[0]!r}, which row 1 has not"
+            else f"the input has {other[0]!r}, which row {self._first_row} has not"
         )
         return self._error(
             f"{problem}; all examples need the same inputs (null is a value).", "input"

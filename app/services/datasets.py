@@ -7,6 +7,7 @@ version leaves only its new cells to run.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from app.core.suggestions import did_you_mean
 from app.database import AsyncSession, Database
 from app.repositories.content import ContentRepository
 from app.repositories.datasets import DatasetRepository
+from app.schemas.dataset_previews import DatasetPreview, DatasetPreviewRequest
 from app.schemas.datasets import (
     ChangeCounts,
     DatasetChanges,
@@ -32,7 +34,6 @@ from app.schemas.datasets import (
     ExampleChange,
     ExampleChangeItem,
     ExampleInput,
-    ExampleItem,
     ExampleMember,
     ExampleView,
     NewDatasetVersion,
@@ -41,6 +42,7 @@ from app.schemas.names import Name, Reference, parse_reference
 from app.schemas.pages import Page, decode_cursor, page_of
 from app.services import audit
 from app.services.dataset_assembly import Assembly, PreparedExample, prepared_batches
+from app.services.dataset_previews import preview_of
 from app.services.dataset_texts import read_examples
 
 __all__ = ["DatasetService", "ImportedVersion"]
@@ -176,19 +178,10 @@ class DatasetService:
                 raise _not_found(Reference(name), [], await datasets.names())
         return page_of(found, limit=limit, total=total, position=lambda version: (version.number,))
 
-    async def examples_page(
-        self, actor: Actor, reference: Reference | str, *, cursor: str | None, limit: int
-    ) -> Page[ExampleItem]:
-        """Return the examples of a version in order, texts included."""
-        version = await self.read(actor, reference)
-        after = -1 if cursor is None else cast("int", decode_cursor(cursor, int)[0])
-        found = await self.examples(version.id, after_position=after, limit=limit + 1)
-        return page_of(
-            [ExampleItem.of(example) for example in found],
-            limit=limit,
-            total=version.example_count,
-            position=lambda example: (example.position,),
-        )
+    async def preview(self, actor: Actor, request: DatasetPreviewRequest) -> DatasetPreview:
+        """Return what a text would become, for those who may import; nothing is stored."""
+        require(actor, Permission.DATASET_WRITE)
+        return await asyncio.to_thread(preview_of, request, self._clock.now())
 
     async def changes_page(
         self,

@@ -25,6 +25,7 @@ from app.repositories.experiments import ExperimentRepository
 from app.repositories.generations import GenerationRepository
 from app.repositories.jobs import JobRepository
 from app.schemas.datasets import DatasetVersionView
+from app.schemas.experiment_overviews import ExperimentFilter
 from app.schemas.experiments import (
     ExperimentStanding,
     ExperimentView,
@@ -357,7 +358,7 @@ class ExperimentService:
         async with self._database.read_session() as session:
             found, total = await ExperimentRepository(session).page(
                 actor.prefixes(Permission.EXPERIMENT_READ),
-                status=status,
+                wanted=ExperimentFilter(status=status),
                 before=before,
                 limit=limit + 1,
             )

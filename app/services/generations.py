@@ -7,18 +7,17 @@ write raises and stops the run; nothing is counted as done before its commit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 from uuid import UUID
 
 from app.core.clock import Clock
-from app.core.errors import Invalid, NotFound
+from app.core.errors import NotFound
 from app.core.permissions import Actor, Permission, require
 from app.database import Database
 from app.repositories.answers import AnswerRepository
-from app.repositories.experiments import ExperimentRepository
 from app.repositories.generations import GenerationRepository
 from app.repositories.judgements import JudgementRepository
 from app.repositories.provenance import ProvenanceRepository
+from app.repositories.reviews import ReviewRepository
 from app.repositories.scores import ScoreRepository
 from app.schemas.chat_counts import ChatCounts
 from app.schemas.generations import (
@@ -35,10 +34,9 @@ from app.schemas.generations import (
     RunTotals,
     StoredAnswer,
 )
-from app.schemas.pages import Page, as_id, decode_cursor, decode_id, page_of
 from app.services import audit
 
-__all__ = ["GenerationService"]
+__all__ = ["GenerationService", "may", "may_read", "may_see", "record_opening"]
 
 
 class GenerationService:
@@ -128,50 +126,6 @@ class GenerationService:
             raise NotFound(f"There is no generation {generation_id}.")
         return found
 
-    async def page(
-        self, actor: Actor, wanted: GenerationFilter, *, cursor: str | None, limit: int
-    ) -> Page[GenerationFacts]:
-        """Return generations that the actor may see: of one run, else those of production.
-
-        Raises `Invalid` for a filter of the other list, `NotFound` for a run that the actor may
-        not read.
-        """
-        _check_filter(wanted)
-        if wanted.run_id is None:
-            return await self._production_page(actor, wanted, cursor, limit)
-        after = None
-        if cursor is not None:
-            example, repetition = decode_cursor(cursor, str, int)
-            after = (as_id(example), cast("int", repetition))
-        async with self._database.read_session() as session:
-            run = await ExperimentRepository(session).run_by_id(wanted.run_id)
-            if run is None:
-                raise NotFound(f"There is no run {wanted.run_id}.")
-            require(actor, Permission.EXPERIMENT_READ, run.dataset.partition("@")[0])
-            found, total = await ProvenanceRepository(session).of_run(
-                wanted, after=after, limit=limit + 1
-            )
-        return page_of(
-            found,
-            limit=limit,
-            total=total,
-            position=lambda item: (str(item.example_id), item.repetition),
-        )
-
-    async def _production_page(
-        self, actor: Actor, wanted: GenerationFilter, cursor: str | None, limit: int
-    ) -> Page[GenerationFacts]:
-        require(actor, Permission.CHAT_READ)
-        async with self._database.read_session() as session:
-            found, total = await ProvenanceRepository(session).of_production(
-                wanted,
-                actor.prefixes(Permission.CHAT_READ),
-                actor.aliases,
-                before=None if cursor is None else decode_id(cursor),
-                limit=limit + 1,
-            )
-        return page_of(found, limit=limit, total=total, position=lambda item: (str(item.id),))
-
     async def read(self, actor: Actor, generation_id: UUID) -> GenerationDetail:
         """Return one generation with its whole provenance; `NotFound` if the actor may not see it.
 
@@ -180,14 +134,13 @@ class GenerationService:
         """
         async with self._database.read_session() as session:
             home = await ProvenanceRepository(session).home(generation_id)
-        if home is None or not _may_see(actor, home):
+        if home is None or not may_see(actor, home):
             raise NotFound(f"There is no generation {generation_id}.")
-        is_chat = home.purpose == "chat"
-        withheld = is_chat and not _may(actor, Permission.PRODUCTION_CONTENT_READ, home.alias)
-        if is_chat and not withheld:
-            await self._record_opening(actor, generation_id, home)
+        is_withheld = not may_read(actor, home)
+        if home.purpose == "chat" and not is_withheld:
+            await record_opening(self._database, self._clock, actor, generation_id, home)
         detail = await self._detail(generation_id)
-        return _without_content(detail) if withheld else detail
+        return _without_content(detail) if is_withheld else detail
 
     async def _detail(self, generation_id: UUID) -> GenerationDetail:
         async with self._database.read_session() as session:
@@ -198,6 +151,7 @@ class GenerationService:
             scores = await ScoreRepository(session).of_generations([generation_id])
             judgements = await JudgementRepository(session).of_generations([generation_id])
             chat = await provenance.chat(generation_id)
+            reviews = await ReviewRepository(session).marks(generation_id)
         if story is None or home is None:
             raise NotFound(f"There is no generation {generation_id}.")
         return GenerationDetail(
@@ -210,12 +164,13 @@ class GenerationService:
             attempts=attempts[generation_id],
             scores=scores[generation_id],
             judgements=judgements[generation_id],
+            reviews=reviews,
+            experiment=home.experiment,
         )
 
     async def counts(self, actor: Actor, wanted: GenerationFilter) -> ChatCounts:
         """Count answers in production, by what gave them and how they ended, and for how many."""
         require(actor, Permission.CHAT_READ)
-        _check_filter(wanted)
         async with self._database.read_session() as session:
             return await ProvenanceRepository(session).counts(
                 wanted, actor.prefixes(Permission.CHAT_READ), actor.aliases
@@ -228,16 +183,22 @@ class GenerationService:
 
         Those whose content the actor may not read come without it.
         """
-        page = await self._production_page(actor, wanted, None, limit)
+        require(actor, Permission.CHAT_READ)
+        async with self._database.read_session() as session:
+            found, _ = await ProvenanceRepository(session).of_production(
+                wanted,
+                actor.prefixes(Permission.CHAT_READ),
+                actor.aliases,
+                before=None,
+                limit=limit,
+            )
         readable = [
-            item
-            for item in page.items
-            if _may(actor, Permission.PRODUCTION_CONTENT_READ, item.alias)
+            item for item in found if may(actor, Permission.PRODUCTION_CONTENT_READ, item.alias)
         ]
         if readable:
             await self._record_export(actor, readable, wanted)
         shown = {item.id for item in readable}
-        details = [await self._detail(item.id) for item in page.items]
+        details = [await self._detail(item.id) for item in found]
         return [it if it.generation.id in shown else _without_content(it) for it in details]
 
     async def _record_export(
@@ -261,43 +222,44 @@ class GenerationService:
             )
             await session.commit()
 
-    async def _record_opening(
-        self, actor: Actor, generation_id: UUID, home: GenerationHome
-    ) -> None:
-        async with self._database.write_session() as session:
-            await audit.record(
-                session,
-                self._clock,
-                actor,
-                "production_content.opened",
-                "generation",
-                str(generation_id),
-                home.alias or "",
-            )
-            await session.commit()
-
     async def reuse_totals(self) -> ReuseTotals:
         """Return what could be used again and what was, over all runs."""
         async with self._database.read_session() as session:
             return await AnswerRepository(session).reuse_totals()
 
 
-def _check_filter(wanted: GenerationFilter) -> None:
-    """Refuse what would be left unread."""
-    if wanted.run_id is None and wanted.key is not None:
-        raise Invalid("Keys are of examples: say of which run, too.", path="key")
-    if wanted.run_id is not None and wanted.alias is not None:
-        raise Invalid("A run is served by no alias: leave one of them out.", path="alias")
+async def record_opening(
+    database: Database, clock: Clock, actor: Actor, generation_id: UUID, home: GenerationHome
+) -> None:
+    """Record that somebody reads the texts of an answer in production; before they do."""
+    async with database.write_session() as session:
+        await audit.record(
+            session,
+            clock,
+            actor,
+            "production_content.opened",
+            "generation",
+            str(generation_id),
+            home.alias or "",
+        )
+        await session.commit()
 
 
-def _may_see(actor: Actor, home: GenerationHome) -> bool:
+def may_read(actor: Actor, home: GenerationHome) -> bool:
+    """Whether an actor who may see a generation may read its texts, too."""
+    is_chat = home.purpose == "chat"
+    return not is_chat or may(actor, Permission.PRODUCTION_CONTENT_READ, home.alias)
+
+
+def may_see(actor: Actor, home: GenerationHome) -> bool:
+    """Whether an actor may see the facts of a generation."""
     if home.purpose == "chat":
         is_its_own = actor.aliases is None or home.alias in actor.aliases
-        return is_its_own and _may(actor, Permission.CHAT_READ, home.alias)
-    return _may(actor, Permission.EXPERIMENT_READ, home.dataset)
+        return is_its_own and may(actor, Permission.CHAT_READ, home.alias)
+    return may(actor, Permission.EXPERIMENT_READ, home.dataset)
 
 
-def _may(actor: Actor, permission: Permission, name: str | None) -> bool:
+def may(actor: Actor, permission: Permission, name: str | None) -> bool:
     """Whether the permission is held for a name; for what has no name it must hold for all."""
     if name is None:
         return actor.prefixes(permission) is None
@@ -319,5 +281,6 @@ def _without_content(detail: GenerationDetail) -> GenerationDetail:
             "judgements": [
                 j.model_copy(update={"request": None, "reply": None}) for j in detail.judgements
             ],
+            "reviews": [r.model_copy(update={"reason": None}) for r in detail.reviews],
         }
     )

@@ -49,12 +49,32 @@ class LimitService:
         self._limits: Mapping[Holder, Limits] = {}
         self._read_at = float("-inf")
 
-    async def all(self, actor: Actor, kind: HolderKind | None = None) -> Sequence[LimitView]:
-        """Return every limit, of one kind of holder if given, by name; without what was used."""
+    async def all(
+        self, actor: Actor, kind: HolderKind | None = None, *, used: bool = False
+    ) -> Sequence[LimitView]:
+        """Return every limit, of one kind of holder if given, by name.
+
+        With `used` each has its windows of now, those in which nothing was used left out.
+        """
         require(actor, Permission.LIMIT_READ)
         async with self._database.read_session() as session:
-            found = await LimitRepository(session).all(kind)
-        return [it for it in found if _may(actor, Permission.LIMIT_READ, it.holder_kind, it.holder)]
+            limits = LimitRepository(session)
+            found = [
+                it
+                for it in await limits.all(kind)
+                if _may(actor, Permission.LIMIT_READ, it.holder_kind, it.holder)
+            ]
+            if not used:
+                return found
+            by_holder = {Holder(it.holder_kind, it.holder): it.limits for it in found}
+            keys = list(window_keys(tuple(by_holder), by_holder, self._clock.now()))
+            windows = await limits.windows_of(keys)
+        return [
+            it.model_copy(
+                update={"windows": tuple(windows.get(Holder(it.holder_kind, it.holder), ()))}
+            )
+            for it in found
+        ]
 
     async def get(self, actor: Actor, kind: HolderKind, name: str) -> LimitView:
         """Return a holder's limits with what it used in the windows of now."""

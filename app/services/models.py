@@ -30,6 +30,7 @@ from app.schemas.models import (
     ModelReference,
     ModelStatus,
     ModelVersionView,
+    ParameterView,
     PriceDeclaration,
     PriceView,
     parse_model_reference,
@@ -37,6 +38,7 @@ from app.schemas.models import (
 )
 from app.schemas.pages import Page, decode_cursor, page_of
 from app.services.model_changes import stored_facts, with_limits
+from app.services.model_parameters import parameter_views
 from app.services.model_writer import Declared, ModelWriter, PriceList
 
 __all__ = ["Declared", "ModelService"]
@@ -88,16 +90,19 @@ class ModelService:
         *,
         provider: str | None = None,
         status: ModelStatus | None = None,
+        search: str = "",
         cursor: str | None,
         limit: int,
     ) -> Page[ModelVersionView]:
-        """Return versions by provider, name and number, of one provider or status if given."""
+        """Return versions by provider, name and number, of one provider or status if given;
+        `search` is part of the name."""
         require(actor, Permission.MODEL_READ)
         after = None if cursor is None else decode_cursor(cursor, str, str, int)
         async with self._database.read_session() as session:
             found, total = await self._models(session).page(
                 provider=provider,
                 status=status,
+                search=search,
                 after=cast("tuple[str, str, int] | None", after),
                 limit=limit + 1,
             )
@@ -109,6 +114,13 @@ class ModelService:
         """Return a version as `get` does, if the actor may read the catalog."""
         require(actor, Permission.MODEL_READ)
         return await self.get(reference)
+
+    async def parameters_of(
+        self, actor: Actor, reference: ModelReference | str
+    ) -> Sequence[ParameterView]:
+        """Return every parameter with its bounds at a version, by name; raises as `get` does."""
+        version = await self.read(actor, reference)
+        return parameter_views(version.facts)
 
     async def prices_of(self, actor: Actor, reference: ModelReference | str) -> Sequence[PriceView]:
         """Return every price of the version of a reference, by time; raises as `get` does."""

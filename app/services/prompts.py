@@ -31,6 +31,7 @@ from app.schemas.prompts import (
     PromptContent,
     PromptDiff,
     PromptSummary,
+    PromptVersionFacts,
     PromptVersionView,
     RenderedMessage,
     check_parameters,
@@ -253,6 +254,28 @@ class PromptService:
             await _require_prompt(prompts, name)
             found, total = await prompts.drafts_page(name, before=before, limit=limit + 1)
         return page_of(found, limit=limit, total=total, position=lambda draft: (str(draft.id),))
+
+    async def timeline(
+        self, actor: Actor, name: str, *, drafts: bool, cursor: str | None, limit: int
+    ) -> Page[PromptVersionFacts]:
+        """Return what is said of the versions of one prompt, or of its drafts, newest first."""
+        require(actor, Permission.PROMPT_READ, name)
+        async with self._database.read_session() as session:
+            prompts = PromptRepository(session)
+            await _require_prompt(prompts, name)
+            if drafts:
+                found, total = await prompts.draft_timeline_page(
+                    name, before=None if cursor is None else decode_id(cursor), limit=limit + 1
+                )
+            else:
+                before = None if cursor is None else cast("int", decode_cursor(cursor, int)[0])
+                found, total = await prompts.timeline_page(name, before=before, limit=limit + 1)
+        return page_of(
+            found,
+            limit=limit,
+            total=total,
+            position=lambda it: (str(it.id) if drafts else it.number,),
+        )
 
     async def diff(
         self, actor: Actor, before: Reference | str, after: Reference | str

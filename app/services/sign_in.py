@@ -6,6 +6,9 @@ key's expiry is compared at every use. Wrong credentials all get the same senten
 exists or not, and after five of them in a minute their sender is told to wait. A right one is
 answered all the same: behind a proxy many clients share an address, and 256 random bits are not
 found by trying.
+
+Who starts a server on their own machine works on its database anyway. The key that such a start
+makes stands for them as their commands do, lives in memory only and ends with the process.
 """
 
 from __future__ import annotations
@@ -23,7 +26,14 @@ from pydantic import SecretStr
 
 from app.core.clock import Clock
 from app.core.errors import Unavailable, WorkbenchError
-from app.core.permissions import SERVICE_PERMISSIONS, Actor, ActorKind, Credential, Grant
+from app.core.permissions import (
+    SERVICE_PERMISSIONS,
+    Actor,
+    ActorKind,
+    Credential,
+    Grant,
+    local_actor,
+)
 from app.core.security import credential_digest, is_same_credential, key_prefix, required_secret
 from app.database import AsyncSession, Database, DatabaseError
 from app.repositories.api_keys import ApiKeyRepository
@@ -114,11 +124,13 @@ class SignInService:
         clock: Clock,
         secret: SecretStr | None,
         tokens: TokenVerifier | None = None,
+        local_key: SecretStr | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._secret = secret
         self._tokens = tokens
+        self._local_key = local_key
         self._known = FreshValues[str, _SignedIn](self._find_out, clock, _REMEMBERED)
         self._refusals = _Refusals(clock)
         self._noted: dict[UUID, datetime] = {}
@@ -146,10 +158,19 @@ class SignInService:
     async def _signed_in(self, credential: str) -> Actor:
         if len(credential) > _LONGEST_CREDENTIAL or not credential.isascii():
             raise Unauthenticated("malformed")
+        if self._is_local(credential):
+            return local_actor()
         known = await self._known.get(credential)
         if known.expires_at <= self._clock.now():
             raise Unauthenticated("expired")
         return known.actor
+
+    def _is_local(self, credential: str) -> bool:
+        """Whether it is the key that this process was started with, for who started it."""
+        key = self._local_key
+        return key is not None and is_same_credential(
+            credential.encode(), key.get_secret_value().encode()
+        )
 
     async def _find_out(self, credential: str) -> _SignedIn:
         prefix = key_prefix(credential)

@@ -16,7 +16,15 @@ from app.core.clock import Clock
 from app.core.errors import Conflict, Forbidden, Invalid, NotFound
 from app.core.hashing import JSON
 from app.core.ids import new_id
-from app.core.permissions import Actor, ActorKind, Permission, Role, require
+from app.core.permissions import (
+    ROLE_MEANINGS,
+    ROLE_PERMISSIONS,
+    Actor,
+    ActorKind,
+    Permission,
+    Role,
+    require,
+)
 from app.database import AsyncSession, Database
 from app.repositories.audit import AuditRepository
 from app.repositories.users import UserRepository
@@ -26,13 +34,14 @@ from app.schemas.users import (
     GrantView,
     NewGrant,
     NewUser,
+    RoleView,
     UserChanges,
     UserView,
     prefix_text,
 )
 from app.services import audit
 
-__all__ = ["UserService", "may_manage", "own_view"]
+__all__ = ["UserService", "may_manage", "own_view", "role_views"]
 
 _MOST_COUNTED = 10_000
 _RESERVED: Final = frozenset({"me"})  # stands for oneself in addresses
@@ -251,6 +260,18 @@ def own_view(actor: Actor) -> ActorView:
         permissions=tuple(sorted(actor.permissions)),
         prefixes=() if "" in prefixes else tuple(sorted(prefixes)),
         aliases=None if actor.aliases is None else tuple(sorted(actor.aliases)),
+    )
+
+
+def role_views() -> tuple[RoleView, ...]:
+    """Return every role with what it is for and what it permits."""
+    return tuple(
+        RoleView(
+            role=role,
+            meaning=ROLE_MEANINGS[role],
+            permissions=tuple(sorted(ROLE_PERMISSIONS[role])),
+        )
+        for role in Role
     )
 
 

@@ -95,6 +95,31 @@ class VariantService:
         bounds, or asked for by the request and not taken by the model.
         """
         require(actor, Permission.EXPERIMENT_RUN, prompt.name)
+        return await self._make(session, actor, prompt, model, request_parameters)
+
+    async def ensure_to_try(
+        self,
+        actor: Actor,
+        prompt: PromptVersionView,
+        model: ModelVersionView,
+        request_parameters: Mapping[str, JSON],
+    ) -> VariantView:
+        """As `ensure`, for whoever writes the prompt and may call models, to try one example."""
+        require(actor, Permission.MODEL_DIRECT)
+        require(actor, Permission.PROMPT_WRITE, prompt.name)
+        async with self._database.write_session() as session:
+            made = await self._make(session, actor, prompt, model, request_parameters)
+            await session.commit()
+        return made.variant
+
+    async def _make(
+        self,
+        session: AsyncSession,
+        actor: Actor,
+        prompt: PromptVersionView,
+        model: ModelVersionView,
+        request_parameters: Mapping[str, JSON],
+    ) -> Made:
         resolved = resolve_parameters(request_parameters, prompt.content.parameters, model.facts)
         variants = VariantRepository(session)
         identity = content_hash(_identity(prompt, model, resolved))

@@ -67,7 +67,7 @@ ABSENT: Final[Objects] = {
     "model": "openai/nothing",
     "user": "nobody",
     "key": "nothing",
-    **dict.fromkeys(("run", "generation", "comparison", "decision", "job"), NOWHERE),
+    **dict.fromkeys(("run", "generation", "comparison", "decision", "job", "example"), NOWHERE),
     "conversation": NOWHERE,
 }
 """Objects that are nowhere, by noun."""
@@ -95,6 +95,7 @@ def address(route: str, objects: Objects) -> str:
         "variant": objects["variant"],
         "version": "1",
         **{f"{one}_id": objects[one] for one in ("run", "generation", "comparison", "job")},
+        "example_id": objects["example"],
         "decision_id": objects["decision"],
         "conversation_id": objects["conversation"],
     }
@@ -139,6 +140,8 @@ def body(route: str, objects: Objects) -> dict[str, Any] | None:
         },
         "POST /api/keys": {"name": "x", "user": objects["user"]},
         "PUT /api/limits/{kind}/{name:path}": {"requests_per_minute": 1},
+        "POST /api/playground": {"prompt": objects["prompt"], "model": objects["model"]},
+        "POST /api/playground/preview": {"prompt": objects["prompt"]},
         "POST /api/prompts/{name:path}/versions": {"content": content},
         "POST /api/prompts/{name:path}/versions/{version}/publish": {"message": "x"},
         "POST /api/prompts/{name:path}/versions/{version}/render": {"variables": {}},
@@ -190,6 +193,7 @@ async def make_objects(services: Services, owner: httpx2.AsyncClient) -> Objects
         await services.aliases.move(actor, ALIAS, found.id, reason="a test", allow_simulated=True)
     await services.limits.set(actor, "alias", ALIAS, LimitValues(requests_per_minute=1_000))
     begun = await owner.post("/api/conversations", json={"alias": ALIAS})
+    answers = (await owner.get(f"/api/generations?run_id={run['id']}")).json()["items"]
     return {
         **ABSENT,
         "prompt": "desk/ask",
@@ -202,10 +206,11 @@ async def make_objects(services: Services, owner: httpx2.AsyncClient) -> Objects
         "key": "owner-key",
         "run": run["id"],
         "conversation": begun.json()["id"],
+        "generation": answers[0]["id"],
+        "example": answers[0]["example_id"],
         **{
             noun: (await owner.get(path)).json()["items"][0]["id"]
             for noun, path in (
-                ("generation", f"/api/generations?run_id={run['id']}"),
                 ("comparison", "/api/comparisons"),
                 ("decision", "/api/gate-decisions"),
                 ("job", "/api/jobs"),

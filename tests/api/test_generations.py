@@ -152,7 +152,9 @@ async def test_production_is_found_by_alias_time_prompt_model_and_status(
 @pytest.mark.parametrize(
     ("parameters", "path"),
     [
-        ({"key": "sum-1"}, "key"),
+        ({"min_score": 0.5}, "scorer"),
+        ({"text": " "}, "text"),
+        ({"since": "2026-01-02T00:00:00Z", "until": "2026-01-01T00:00:00Z"}, "until"),
         ({"run_id": "00000000-0000-7000-8000-000000000000", "alias": "a@b"}, "alias"),
         ({"since": "2026-01-01T00:00:00"}, "query.since"),
         ({"model": "nobody/x"}, "model"),
@@ -213,9 +215,150 @@ async def test_production_below_other_names_is_not_there(
 
     assert await chats(outside) == []
     assert (await outside.get(path)).status_code == 404
-    assert (await viewer.get("/api/generations")).status_code == 403
+    assert await chats(viewer) == []
     assert (await viewer.get(path)).status_code == 404
     assert await openings(services.database) == []
+
+
+async def test_everything_in_sight_comes_newest_first_and_in_pages(
+    client: httpx2.AsyncClient, client_of: ClientOf, services: Services
+) -> None:
+    await stock(services, dataset="pay/sums", prompt="pay/ask")
+    await measure(services, client, dataset="pay/sums", prompt="pay/ask")
+    await chat(services, client, "pay/bot@production")
+    found: list[Any] = []
+    cursor = None
+    while True:
+        parameters = {"limit": 8} | ({"cursor": cursor} if cursor else {})
+        page = (await client.get("/api/generations", params=parameters)).json()
+        found += page["items"]
+        if (cursor := page["next_cursor"]) is None:
+            break
+
+    assert page["total_estimate"] == len(found) == 21
+    assert [item["purpose"] for item in found] == ["chat", *["experiment"] * 20]
+    assert len({item["id"] for item in found}) == 21
+    began = [item["started_at"] for item in found]
+    assert began == sorted(began, reverse=True)
+    team = await client_of(Role.AUDITOR, prefix="pay/")
+    assert len(await chats(team)) == 21
+    viewer = await client_of(Role.VIEWER, prefix="pay/")
+    assert {item["purpose"] for item in await chats(viewer)} == {"experiment"}
+    assert await chats(await client_of(Role.AUDITOR, prefix="other/")) == []
+
+
+async def test_each_filter_finds_what_it_names_and_nothing_else(
+    client: httpx2.AsyncClient, services: Services
+) -> None:
+    await stock(services)
+    await measure(services, client)
+    await chat(services, client, "pay/bot@production")
+    [answer] = await chats(client, purpose="chat")
+    cell = (await chats(client, purpose="experiment", key="sum-3"))[0]
+    fitting: list[tuple[dict[str, Any], int]] = [
+        ({"experiment": 1}, 20),
+        ({"key": "sum-3"}, 2),
+        ({"run_id": cell["run_id"], "key": "sum-3"}, 1),
+        ({"prompt": "ask"}, 20),
+        ({"prompt": "ask@1"}, 10),
+        ({"provider": "simulated"}, 20),
+        ({"provider": "openai"}, 1),
+        ({"ending": "completed"}, 1),
+        ({"ending": "failed"}, 0),
+        ({"status": "completed", "finish_reason": "stop"}, 21),
+        ({"finish_reason": "length"}, 0),
+        ({"error_code": "timeout"}, 0),
+        ({"subject": "customer-7"}, 1),
+        ({"request_id": answer["request_id"]}, 1),
+        ({"request_id": "nothing"}, 0),
+        ({"review": "none"}, 21),
+        ({"review": "flagged"}, 0),
+        ({"min_latency_ms": 0}, 21),
+        ({"max_tokens": 0}, 0),
+        ({"min_cost": 1_000}, 0),
+        ({"scorer": "numeric_answer", "min_score": 0}, 20),
+        ({"scorer": "exact_match"}, 0),
+        ({"text": "WHAT IS 3"}, 2),
+        ({"text": "4711"}, 1),
+        ({"text": "content"}, 0),
+    ]
+
+    found = [(parameters, len(await chats(client, **parameters))) for parameters, _ in fitting]
+
+    assert found == fitting
+
+
+async def searches(database: Database) -> list[str]:
+    """The audit events of searches in customers' texts."""
+    async with database.read_session() as session:
+        bodies = await AuditRepository(session).bodies()
+    return [body for _, body, _, _ in bodies if "production_content.searched" in body]
+
+
+async def test_a_search_in_customers_texts_is_one_audit_event_without_what_was_sought(
+    client: httpx2.AsyncClient, client_of: ClientOf, services: Services
+) -> None:
+    await chat(services, client, "pay/bot@production")
+    operator = await client_of(Role.OPERATOR)
+
+    blind = (await operator.get("/api/generations", params={"text": "4711"})).json()
+    assert (blind["items"], blind["searched"], blind["left_out"]) == ([], 0, True)
+    assert await chats(operator, subject="customer-7") == []
+    assert await searches(services.database) == []
+
+    told = (await client.get("/api/generations", params={"text": "4711"})).json()
+    assert (len(told["items"]), told["searched"], told["left_out"]) == (1, 1, False)
+    [event] = await searches(services.database)
+    assert "4711" not in event
+
+
+async def test_the_request_of_an_experiment_can_be_made_again_exactly(
+    client: httpx2.AsyncClient, services: Services
+) -> None:
+    await stock(services)
+    await measure(services, client)
+    [cell, _] = await chats(client, key="sum-3")
+
+    replay = (await client.get(f"/api/generations/{cell['id']}/replay")).json()
+
+    assert (replay["outcome"], replay["identical"]) == ("identical", True)
+    assert replay["rendered_hash"] == replay["stored_hash"]
+    assert replay["hash_holds"] is True
+    assert "messages" in replay["checked"]
+
+
+async def test_a_chat_is_made_again_by_those_who_may_read_it_and_that_is_on_record(
+    client: httpx2.AsyncClient, client_of: ClientOf, services: Services
+) -> None:
+    await chat(services, client, "pay/bot@production")
+    [answer] = await chats(client)
+    path = f"/api/generations/{answer['id']}/replay"
+    operator = await client_of(Role.OPERATOR)
+
+    withheld = (await operator.get(path)).json()
+    assert (withheld["outcome"], withheld["identical"]) == ("impossible", None)
+    assert await openings(services.database) == []
+
+    replay = (await client.get(path)).json()
+    assert replay["outcome"] == "identical"
+    assert len(await openings(services.database)) == 1
+
+
+async def test_equal_requests_and_equal_answers_are_counted(
+    client: httpx2.AsyncClient, services: Services
+) -> None:
+    await stock(services)
+    for _ in range(2):
+        await measure(services, client, again=True)
+    cells = await chats(client, key="sum-3", prompt="ask@1")
+    assert len(cells) == 2
+
+    found = [
+        (await client.get(f"/api/generations/{cell['id']}/same-answers")).json() for cell in cells
+    ]
+
+    assert [told["requests"] for told in found] == [1, 1]
+    assert [(told["compared"], told["same"]) for told in found] == [(1, 1), (1, 1)]
 
 
 async def test_a_key_of_some_aliases_sees_answers_of_no_other(

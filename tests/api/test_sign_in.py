@@ -35,6 +35,9 @@ HERE: Final = "192.0.2.1"
 PROVIDER: Final = "https://identity.example"
 
 
+LOCAL_KEY: Final = "local_key_of_a_server_on_this_machine"
+
+
 class ManualClock:
     """Stands still until it is told to go on."""
 
@@ -547,3 +550,30 @@ class TestTokens:
         self, sign_in: SignInService, provider: Provider, clock: ManualClock
     ) -> None:
         assert await refusal(sign_in, provider.token("ec", clock.now())) == "malformed"
+
+
+class TestLocalKey:
+    """The key that a server on somebody's own machine makes for them at its start."""
+
+    @pytest.fixture
+    async def local(self, database: Database, clock: ManualClock) -> AsyncIterator[SignInService]:
+        service = SignInService(database, clock, SECRET, local_key=SecretStr(LOCAL_KEY))
+        yield service
+        await service.close()
+
+    async def test_it_stands_for_who_started_the_server(self, local: SignInService) -> None:
+        actor = await local.actor(LOCAL_KEY, client=HERE)
+        assert (actor.kind, actor.authenticated) == (ActorKind.LOCAL, False)
+        assert actor.may(Permission.PROMPT_WRITE)
+
+    @pytest.mark.parametrize("near", [LOCAL_KEY[:-1], LOCAL_KEY + "a", LOCAL_KEY.upper(), "local"])
+    async def test_nothing_but_it_does(self, local: SignInService, near: str) -> None:
+        assert await refusal(local, near) == "malformed"
+
+    async def test_a_server_that_made_none_takes_none(self, sign_in: SignInService) -> None:
+        assert await refusal(sign_in, LOCAL_KEY) == "malformed"
+
+    async def test_peoples_keys_go_on_working(self, local: SignInService, desk: Desk) -> None:
+        await desk.user("ana", Role.VIEWER)
+        actor = await local.actor(await desk.key("laptop", user="ana"), client=HERE)
+        assert str(actor) == "user:ana"

@@ -44,6 +44,9 @@ MAY_CHANGE = {
     "language_model": "nothing; a name that its versions stand under",
     "prompt": "nothing; a name that its versions stand under",
     "role_grant": "whether it was taken back",
+    "traffic_late": "nothing; it goes when its hour is summed again",
+    "traffic_span": "nothing; it goes when it is summed again",
+    "traffic_sum": "nothing; it goes when its span is summed again",
     "usage_limit": "what it allows",
     "usage_window": "what was used, until it is old and goes",
     "user": "name, identity and whether they are active",
@@ -74,7 +77,9 @@ def steps(source: str, direction: str) -> int:
 
 def triggers(database: Path) -> set[str]:
     with closing(sqlite3.connect(database)) as connection:
-        rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+        rows = connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'append_only_%'"
+        )
         return {name for (name,) in rows}
 
 

@@ -29,6 +29,7 @@ _MAY_BE_IMPORTED_LATE = (
     "scipy",
     "uvloop",
     "workbench.cli.gate",  # numpy and scipy
+    "workbench.dashboard.server",  # Streamlit
     "workbench.evaluation",  # all of the tools
     "workbench.runner.estimate",  # every scorer
     "workbench.runner.generation.following",  # numpy and scipy

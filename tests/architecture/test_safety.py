@@ -231,8 +231,8 @@ def _unbounded_caches(module: Module, function: Function) -> Iterator[Finding]:
 
 
 def test_nothing_runs_code_that_is_data() -> None:
-    # The runner starts our own script, in which a team's scorer runs; the server our worker.
-    forbid(code_execution, except_in=["workbench.runner.team_scoring", "workbench.cli.serve"])
+    # The runner starts our own script, in which a team's scorer runs; the server our processes.
+    forbid(code_execution, except_in=["workbench.runner.team_scoring", "workbench.cli.processes"])
 
 
 def test_only_the_command_line_imports_by_name() -> None:

@@ -27,7 +27,7 @@ from workbench.cli.context import (
     out,
     print_json,
 )
-from workbench.reports.numbers import money
+from workbench.number_text import money
 from workbench.text_diff import unified_diff
 
 __all__ = ["app"]

@@ -20,8 +20,8 @@ from workbench.cli.context import FormatOption, command, err, open_workspace, ou
 from workbench.cli.show import print_story
 from workbench.cli.tables import plain_table, print_with_whole_names
 from workbench.cli.times import parse_time
+from workbench.number_text import count_text
 from workbench.reports.files import check_report_path, write_text
-from workbench.reports.numbers import count_text
 
 __all__ = ["app"]
 
@@ -62,7 +62,7 @@ async def list_(
     """List answers in production, newest first: facts only, no content."""
     wanted = _filter(alias, since, until, prompt, model, status)
     async with open_workspace() as workspace:
-        page = await workspace.services.generations.page(
+        page = await workspace.services.generation_lists.page(
             workspace.actor, wanted, cursor=None, limit=limit
         )
     if format_ == "json":
@@ -188,6 +188,7 @@ def _filter(
 ) -> GenerationFilter:
     wanted = GenerationFilter(
         alias=alias,
+        purposes=("chat",),
         statuses=_statuses(statuses or []),
         since=None if since is None else parse_time(since, option="since"),
         until=None if until is None else parse_time(until, option="until"),

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from app.core.errors import ConfigurationError
 from workbench.cli.context import ExitCode, FormatOption, command, err, out, print_json
-from workbench.reports.numbers import count_text
+from workbench.number_text import count_text
 from workbench.workspace.checking import CheckReport, check_workspace
 from workbench.workspace.marker import find_workspace
 

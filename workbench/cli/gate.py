@@ -28,11 +28,11 @@ from workbench.cli.gate_options import (
     gate_output,
 )
 from workbench.cli.tables import plain_table, print_with_whole_names
+from workbench.gate_words import decision_word, short_evidence
 from workbench.gates import GRAVEST_FIRST, SignOff
 from workbench.reports.files import write_text
 from workbench.reports.gate_markdown import gate_markdown
 from workbench.reports.gate_text import gate_text
-from workbench.reports.gate_words import decision_word, short_evidence
 from workbench.reports.junit import junit_xml
 from workbench.runner.gating import decide_experiment
 from workbench.runner.judging.answers import JudgeStopped
@@ -184,7 +184,7 @@ async def _list(workspace: Workspace, experiment: str, limit: int, format_: Gate
     table = plain_table("evidence", "candidate", "decision", "standing", "decided", "by")
     for decision in decisions:
         table.add_row(
-            short_evidence(decision),
+            short_evidence(decision.evidence_hash),
             escape(decision.evidence["candidate"]["name"]),
             decision_word(decision.decision),
             "binding" if decision.binding else "advisory",

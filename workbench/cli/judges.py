@@ -30,7 +30,7 @@ from workbench.cli.context import (
 )
 from workbench.cli.spending import parse_budget
 from workbench.cli.tables import plain_table, print_with_whole_names
-from workbench.reports.numbers import money
+from workbench.number_text import money
 from workbench.reports.qualifications import decision_text, qualification_text
 from workbench.reports.visible import visible
 from workbench.runner.judging.answers import JudgeStopped

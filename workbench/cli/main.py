@@ -88,7 +88,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "keys": ("workbench.cli.keys", "API keys: list, create, show, revoke, rotate."),
     "serve": (
         "workbench.cli.serve",
-        "Serve the HTTP API on this machine, with a worker for its jobs.",
+        "Serve the dashboard and the HTTP API on this machine, with a worker for jobs.",
+    ),
+    "dashboard": (
+        "workbench.cli.dashboard",
+        "Serve the dashboard alone, for people who sign in, over an API that runs elsewhere.",
     ),
     "worker": (
         "workbench.cli.worker",

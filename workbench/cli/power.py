@@ -26,7 +26,7 @@ from workbench.cli.context import (
 )
 from workbench.cli.spending import dollars
 from workbench.cli.tables import plain_table
-from workbench.reports.numbers import count_text
+from workbench.number_text import count_text
 from workbench.runner.estimate import estimate
 from workbench.runner.power_plan import (
     Goal,

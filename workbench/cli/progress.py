@@ -18,7 +18,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from workbench.reports.numbers import money
+from workbench.number_text import money
 from workbench.runner.generation.executor import Progress
 
 __all__ = ["Before", "ProgressMode", "duration", "show_progress"]

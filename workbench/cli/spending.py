@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -21,15 +21,13 @@ from app.bootstrap import Services
 from app.core.errors import ConfigurationError, Invalid
 from app.core.permissions import Actor
 from app.schemas.budgets import BudgetView, check_amount
+from app.schemas.estimates import Bounds, Estimate
 from app.schemas.experiments import ExperimentView, NewExperiment
 from app.schemas.models import ModelVersionView
 from workbench.cli.context import ExitCode, Format, Workspace, err, out, print_json
 from workbench.cli.progress import duration
 from workbench.cli.tables import plain_table, print_with_whole_names
-from workbench.reports.numbers import count_text, money
-
-if TYPE_CHECKING:  # scorers are loaded with it, and most runs begin without an estimate
-    from workbench.runner.estimate import Bounds, Estimate
+from workbench.number_text import count_text, money
 
 __all__ = [
     "BudgetOption",
@@ -121,7 +119,7 @@ async def begin_spending(
             return None
         if spending.yes or all(_is_free(model) for model in models):
             return None
-    # Imported here as above.
+    # Imported here: every scorer is loaded with it, and most runs begin without an estimate.
     from workbench.runner.estimate import estimate
 
     found = await estimate(

@@ -63,10 +63,14 @@ class Listing(Generic[ItemT]):
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[ItemT]):
-    """Some items of a list; `next_cursor` is None behind the last."""
+    """Some items of a list; `next_cursor` is None behind the last.
+
+    `total_estimate` is how many there are in all, counted to 10,000.
+    """
 
     items: Sequence[ItemT]
     next_cursor: str | None
+    total_estimate: int
 
 
 def quoted(name: str) -> str:

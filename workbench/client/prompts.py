@@ -11,7 +11,20 @@ from pydantic import JsonValue
 
 from workbench.client.calls import Answer, Call, Listing, quoted, versioned
 
-__all__ = ["Prompt", "PromptVersion", "add", "listing", "version", "versions"]
+__all__ = [
+    "DeployedTarget",
+    "Prompt",
+    "PromptDeployment",
+    "PromptVersion",
+    "PromptVersionFacts",
+    "add",
+    "deployments",
+    "listing",
+    "publish",
+    "timeline",
+    "version",
+    "versions",
+]
 
 
 class Prompt(Answer):
@@ -45,6 +58,52 @@ class PromptVersion(Answer):
     created_at: datetime
 
 
+class PromptVersionFacts(Answer):
+    """What is said of one version or draft (`number` None), without its content."""
+
+    SCHEMA: ClassVar[str] = "PromptVersionFacts"
+
+    id: UUID
+    number: int | None
+    content_hash: str
+    description: str
+    message: str
+    origin: str
+    author: str
+    created_at: datetime
+    published_at: datetime | None
+
+
+class DeployedTarget(Answer):
+    """One variant that a move of an alias served."""
+
+    SCHEMA: ClassVar[str] = "DeploymentTargetView"
+
+    variant_hash: str
+    prompt: str
+    model: str
+    role: str
+    weight: float
+
+
+class PromptDeployment(Answer):
+    """One move of an alias that served versions of a prompt: `targets` are those of this prompt.
+
+    It served from `created_at` until `ended_at`, None while it serves.
+    """
+
+    SCHEMA: ClassVar[str] = "PromptDeployment"
+
+    alias: str
+    number: int
+    reason: str
+    is_disabled: bool
+    targets: tuple[DeployedTarget, ...]
+    created_at: datetime
+    created_by: str
+    ended_at: datetime | None
+
+
 def listing(search: str = "") -> Listing[Prompt]:
     """The prompts by name; `search` is part of name or description."""
     return Listing("/api/prompts", Prompt, {"search": search})
@@ -55,14 +114,45 @@ def versions(name: str) -> Listing[PromptVersion]:
     return Listing(f"/api/prompts/{quoted(name)}/versions", PromptVersion)
 
 
+def timeline(name: str, *, drafts: bool = False) -> Listing[PromptVersionFacts]:
+    """What is said of the versions of one prompt, or of its drafts, newest first."""
+    return Listing(f"/api/prompts/{quoted(name)}/timeline", PromptVersionFacts, {"drafts": drafts})
+
+
+def deployments(name: str) -> Listing[PromptDeployment]:
+    """Which aliases served versions of one prompt, newest first."""
+    return Listing(f"/api/prompts/{quoted(name)}/deployments", PromptDeployment)
+
+
 def version(reference: str) -> Call[PromptVersion]:
     """The version `triage@3` whole."""
     return Call("GET", f"/api/prompts/{versioned(reference)}", PromptVersion)
 
 
 def add(
-    name: str, content: Mapping[str, Any], *, message: str = "", draft: bool = False
+    name: str,
+    content: Mapping[str, Any],
+    *,
+    message: str = "",
+    draft: bool = False,
+    number: int | None = None,
+    description: str = "",
 ) -> Call[PromptVersion]:
-    """Store content as the next version or as a draft; the same content is no change."""
-    body = {"content": content, "message": message, "draft": draft}
+    """Store content as the next version, under a number or as a draft.
+
+    The same content is no change; other content under a taken number is a `Conflict`.
+    """
+    body = {
+        "content": content,
+        "message": message,
+        "draft": draft,
+        "number": number,
+        "description": description,
+    }
     return Call("POST", f"/api/prompts/{quoted(name)}/versions", PromptVersion, body=body)
+
+
+def publish(reference: str, message: str) -> Call[PromptVersion]:
+    """Give the draft `triage@draft-1a2b3c4d` the next number; `message` says what it changes."""
+    path = f"/api/prompts/{versioned(reference)}/publish"
+    return Call("POST", path, PromptVersion, body={"message": message})

@@ -115,7 +115,7 @@ class Protocol:
         request = self.http.build_request("GET", listing.path, params=wanted)
         body = (yield from self._exchange(request)).json()
         items = [_validated(item, listing.item) for item in body["items"]]
-        return Page(items, body["next_cursor"])
+        return Page(items, body["next_cursor"], body["total_estimate"])
 
     def chat(self, body: Mapping[str, Any], key: str | None) -> Steps[ChatAnswer]:
         """POST a chat; with a key it is answered once and may be sent again."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import itertools
 from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
@@ -11,21 +13,27 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import altair as alt
 import pandas as pd
 import streamlit as st
+from streamlit.errors import StreamlitDuplicateElementKey
 
 from workbench.dashboard.session import Session
 from workbench.dashboard.text import escaped, visible
+from workbench.dashboard.verdicts import chip
 
 __all__ = [
     "chart",
     "csv_bytes",
     "empty_state",
+    "ink",
     "link",
     "page_url",
     "plain",
     "shown_time",
+    "verdict_badge",
     "zone",
 ]
 
+_FORMULA_SIGNS: Final = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+_CONTROL_SIGNS: Final = ("\t", "\r", "\n")
 _MOST_SHOWN: Final = 20_000  # characters of one text on a page
 
 
@@ -39,22 +47,41 @@ def empty_state(headline: str, body: str) -> None:
 def plain(text: str, *, label: str = "", language: str | None = None) -> None:
     """Show a text of people or models as it is, and never as Markdown or HTML.
 
-    Hidden characters are written out, and at most 20,000 characters stand on the page; the whole
-    text is then a download.
+    Hidden characters are written out. At most 20,000 characters of the text stand on the page; all
+    of it is then a download.
     """
     if label:
         st.caption(escaped(label))
-    shown = visible(text)
-    st.code(shown[:_MOST_SHOWN], language=language, wrap_lines=True)
-    if len(shown) > _MOST_SHOWN:
-        st.caption(f"The first {_MOST_SHOWN:,} of {len(shown):,} characters.")
-        st.download_button(
-            "Whole text", text, file_name="text.txt", on_click="ignore", key=f"text-{hash(text)}"
-        )
+    st.code(visible(text[:_MOST_SHOWN]), language=language, wrap_lines=True)
+    if len(text) > _MOST_SHOWN:
+        st.caption(f"The first {_MOST_SHOWN:,} of {len(text):,} characters.")
+        _offer_whole(text.encode("utf-8", "backslashreplace"))
+
+
+def _offer_whole(content: bytes) -> None:
+    """Offer a text as a file; a page may hold the same text several times."""
+    name = hashlib.sha256(content).hexdigest()[:16]
+    for copy in itertools.count():
+        try:
+            st.download_button(
+                "Whole text",
+                content,
+                file_name="text.txt",
+                mime="text/plain",
+                on_click="ignore",
+                key=f"text-{name}-{copy}",
+            )
+            return
+        except StreamlitDuplicateElementKey:
+            continue
 
 
 def chart(
-    plot: alt.Chart | alt.LayerChart, frame: pd.DataFrame, name: str, *, alt_text: str
+    plot: alt.Chart | alt.LayerChart | alt.FacetChart,
+    frame: pd.DataFrame,
+    name: str,
+    *,
+    alt_text: str,
 ) -> None:
     """Show a plot that can be downloaded: the picture by its own menu, its data as CSV.
 
@@ -73,18 +100,31 @@ def chart(
     )
 
 
+def ink() -> str:
+    """Return the colour in which a plot writes words: themes colour axes and titles alone."""
+    return "#F2F2F2" if st.context.theme.type == "dark" else "#1F1F24"
+
+
 def csv_bytes(frame: pd.DataFrame) -> bytes:
-    """Return a table as CSV whose cells no spreadsheet takes for formulas."""
-    safe = frame.map(_no_formula)
+    """Return a table as CSV of which no spreadsheet takes a cell, or a heading, for a formula."""
+    safe = frame.map(_no_formula).rename(columns=_no_formula)
     buffer = io.StringIO()
     safe.to_csv(buffer, index=False, lineterminator="\n")
     return buffer.getvalue().encode("utf-8-sig")
 
 
 def _no_formula(value: object) -> object:
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+    if isinstance(value, str) and (
+        value.startswith(_CONTROL_SIGNS) or value.lstrip().startswith(_FORMULA_SIGNS)
+    ):
         return f"'{value}"
     return value
+
+
+def verdict_badge(verdict: str) -> None:
+    """Show the stored verdict of a comparison as a chip; in tables: `verdicts.verdict_text`."""
+    shown = chip(verdict)
+    st.badge(escaped(shown.word), icon=shown.icon, color=shown.color, help=shown.meaning)
 
 
 def page_url(path: str, **query: str | int) -> str:

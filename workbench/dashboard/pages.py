@@ -81,6 +81,5 @@ PAGES: Final = (
         ":material/admin_panel_settings:",
         "Govern",
         administration.show,
-        ("user:read", "key:read", "limit:read"),
     ),
 )

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from app.core.errors import ConfigurationError, WorkbenchError
+from workbench.number_text import count_text
 from workbench.opening import open_record, run_apart
 from workbench.reports.files import check_report_path, write_text
 from workbench.reports.markdown import comparison_markdown
 from workbench.reports.markdown_text import escaped
-from workbench.reports.numbers import count_text
 from workbench.reports.visible import visible
 from workbench.reports.write import ReportForm, write_reports
 from workbench.results import examples_frame

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.schemas.scores import ScoreView
+from workbench.number_text import compare_command, count_text
 from workbench.reports.experiment import (
     Answer,
     ComparisonReport,
@@ -18,7 +19,6 @@ from workbench.reports.experiment import (
     Excerpt,
     ExperimentReport,
 )
-from workbench.reports.numbers import compare_command, count_text
 from workbench.reports.sections import Note
 from workbench.text_diff import Segment, Unmarked, word_diff
 

@@ -20,7 +20,7 @@ from app.schemas.models import ModelVersionView
 from app.schemas.prompts import PromptVersionView
 from app.schemas.scores import ScorerView, ScoreView
 from app.schemas.variants import VariantView
-from workbench.reports.numbers import RATES, Scale
+from workbench.number_text import RATES, Scale
 
 __all__ = [
     "Answer",

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
 
+from workbench.comparison_words import secondary_facts, slice_figures, slice_label
+from workbench.number_text import Scale, compare_command, money
 from workbench.reports.charts import FlipRow, ForestRow, TradeoffPoint
-from workbench.reports.evidence import secondary_facts, slice_figures, slice_label
 from workbench.reports.experiment import ComparisonReport, ExperimentReport, RunReport
-from workbench.reports.numbers import Scale, compare_command, money
 
 __all__ = ["Slices", "Tradeoff", "flip_rows", "slices", "tradeoff"]
 

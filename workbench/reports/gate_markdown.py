@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.schemas.gates import GateDecisionView
-from workbench.reports.gate_words import (
+from workbench.gate_words import (
     DECISION_MEANINGS,
     check_label,
     decision_word,
@@ -45,7 +45,7 @@ def _summary(decisions: Sequence[GateDecisionView]) -> str:
     for decision in decisions:
         name = escaped(decision.evidence["candidate"]["name"])
         word = f"{_mark(decision.decision)} {decision_word(decision.decision)}"
-        lines.append(table_row((name, word, escaped(standing_text(decision)))))
+        lines.append(table_row((name, word, escaped(standing_text(decision.evidence)))))
     return "\n".join(lines)
 
 
@@ -58,7 +58,7 @@ def _decision(decision: GateDecisionView) -> str:
         f"**Candidate** {escaped(evidence['candidate']['name'])}  ",
         f"**Baseline** {escaped(evidence['baseline']['name'])}  ",
         f"**Data** {escaped(evidence['dataset']['reference'])}  ",
-        f"**Standing** {escaped(standing_text(decision))}",
+        f"**Standing** {escaped(standing_text(decision.evidence))}",
     ]
     if evidence["reasons"]:
         lines += ["", *(f"- {escaped(reason)}" for reason in evidence["reasons"])]
@@ -70,10 +70,11 @@ def _decision(decision: GateDecisionView) -> str:
     ]
     if remarks:
         lines += ["", *(f"- {remark}" for remark in remarks)]
+    short = short_evidence(decision.evidence_hash)
     lines += [
         "",
-        f"Evidence `{short_evidence(decision)}`, experiment {evidence['experiment']}. "
-        f"Look again: `workbench gate --show {short_evidence(decision)}`",
+        f"Evidence `{short}`, experiment {evidence['experiment']}. "
+        f"Look again: `workbench gate --show {short}`",
     ]
     return "\n".join(lines)
 

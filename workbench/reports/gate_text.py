@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.schemas.gates import GateDecisionView
-from workbench.reports.gate_words import (
+from workbench.gate_words import (
     DECISION_MEANINGS,
     check_label,
     decision_word,
@@ -39,7 +39,7 @@ def gate_text(decision: GateDecisionView) -> RenderableType:
             ("Gate: ", "bold"),
             (decision_word(decision.decision).upper(), _STYLES[decision.decision]),
             f", {DECISION_MEANINGS[decision.decision]}. ",
-            (f"{standing_text(decision)}.".capitalize(), "dim"),
+            (f"{standing_text(decision.evidence)}.".capitalize(), "dim"),
         ),
         Text.assemble(("candidate  ", "bold"), evidence["candidate"]["name"]),
         Text.assemble(("baseline   ", "bold"), evidence["baseline"]["name"]),
@@ -52,7 +52,10 @@ def gate_text(decision: GateDecisionView) -> RenderableType:
     ]
     parts += [Text(f"· {note['code']}: {note['text']}", style="dim") for note in evidence["notes"]]
     parts.append(
-        Text(f"Evidence {short_evidence(decision)}, exit code {decision.exit_code}.", style="dim")
+        Text(
+            f"Evidence {short_evidence(decision.evidence_hash)}, exit code {decision.exit_code}.",
+            style="dim",
+        )
     )
     return Group(*parts)
 

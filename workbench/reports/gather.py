@@ -19,6 +19,7 @@ from app.schemas.datasets import DatasetVersionView
 from app.schemas.experiments import ExperimentView, RunView
 from app.schemas.generations import RunTotals
 from app.schemas.scores import ScoredCell, ScorerView
+from workbench.number_text import Scale
 from workbench.reports.experiment import (
     ComparisonReport,
     ExperimentReport,
@@ -31,7 +32,6 @@ from workbench.reports.gather_examples import (
     examples_side_by_side,
     examples_that_changed,
 )
-from workbench.reports.numbers import Scale
 from workbench.scored_cells import observations
 from workbench.scorers import parse_scorer
 from workbench.statistics.observations import align, are_binary, shared_clusters

@@ -18,9 +18,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from app.core.hashing import content_hash
+from workbench.comparison_words import EXPLORATORY
 from workbench.reports.charts import flip_bars, forest_plot, tradeoff_plot
 from workbench.reports.decisions import gate_texts
-from workbench.reports.evidence import EXPLORATORY, plan_facts
 from workbench.reports.examples import (
     answers_text,
     changed_examples,
@@ -30,6 +30,7 @@ from workbench.reports.examples import (
 )
 from workbench.reports.experiment import ExperimentReport
 from workbench.reports.figures import flip_rows, slices, tradeoff
+from workbench.reports.plan_words import plan_facts
 from workbench.reports.provenance import (
     model_facts,
     parameter_facts,

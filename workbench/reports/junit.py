@@ -12,7 +12,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from app.schemas.gates import GateDecisionView
-from workbench.reports.gate_words import check_label, decision_word, standing_text
+from workbench.gate_words import check_label, decision_word, standing_text
 from workbench.xml_text import xml_text
 
 __all__ = ["junit_xml"]
@@ -58,7 +58,7 @@ def _suite(
     properties = ElementTree.SubElement(suite, "properties")
     for key, value in (
         ("decision", decision.decision),
-        ("standing", standing_text(decision)),
+        ("standing", standing_text(decision.evidence)),
         ("baseline", evidence["baseline"]["name"]),
         ("dataset", evidence["dataset"]["reference"]),
         ("evidence", decision.evidence_hash),

@@ -10,13 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from workbench.reports.decisions import GateText, gate_texts
-from workbench.reports.evidence import EXPLORATORY, evidence_facts, plan_facts
-from workbench.reports.examples import more_changes
-from workbench.reports.experiment import ComparisonReport, Example, ExperimentReport
-from workbench.reports.figures import Slices, slices
-from workbench.reports.markdown_text import code_span, escaped, table_row
-from workbench.reports.numbers import (
+from workbench.comparison_words import EXPLORATORY, evidence_facts
+from workbench.number_text import (
     Scale,
     difference_text,
     mean_text,
@@ -25,6 +20,12 @@ from workbench.reports.numbers import (
     ratio_text,
     statuses_text,
 )
+from workbench.reports.decisions import GateText, gate_texts
+from workbench.reports.examples import more_changes
+from workbench.reports.experiment import ComparisonReport, Example, ExperimentReport
+from workbench.reports.figures import Slices, slices
+from workbench.reports.markdown_text import code_span, escaped, table_row
+from workbench.reports.plan_words import plan_facts
 from workbench.reports.provenance import record_facts
 from workbench.reports.sections import (
     Facts,

@@ -14,8 +14,8 @@ from app.core.parameters import ParameterFact
 from app.schemas.models import ModelVersionView
 from app.schemas.prompts import PromptVersionView
 from app.schemas.variants import VariantView
+from workbench.number_text import count_text
 from workbench.reports.experiment import ExperimentReport, RunReport
-from workbench.reports.numbers import count_text
 from workbench.reports.sections import Facts, scorer_text
 from workbench.text_diff import Piece, line_diff
 

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from workbench.reports.numbers import count_text, percent
+from workbench.number_text import count_text, percent
 from workbench.reports.visible import visible
 from workbench.statistics.number_format import format_value
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.schemas.scores import ScoreSummary
-from workbench.reports.numbers import percent
+from workbench.number_text import percent
 
 __all__ = ["score_text"]
 

@@ -6,34 +6,32 @@ known is said in words.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from app.schemas.scores import ScorerView
-from workbench.reports.charts import ForestRow
-from workbench.reports.evidence import (
+from workbench import comparison_words
+from workbench.comparison_words import (
     coverage_text,
     dataset_versions,
-    evidence_facts,
     marks,
     remedy,
+    result_scorer,
+    scorer_name,
 )
-from workbench.reports.experiment import ComparisonReport, ExperimentReport, RunReport, RunScore
-from workbench.reports.numbers import (
+from workbench.number_text import (
     Scale,
     count_text,
     difference_figures,
-    difference_text,
     level_text,
     milliseconds,
     money,
-    ratio_text,
     statuses_text,
 )
-from workbench.statistics.number_format import format_p
+from workbench.reports.charts import ForestRow
+from workbench.reports.experiment import ComparisonReport, ExperimentReport, RunReport, RunScore
 
 __all__ = [
     "Banner",
@@ -56,14 +54,6 @@ __all__ = [
     "warnings",
 ]
 
-_TESTS: Final[Mapping[str, str]] = {
-    "mcnemar_exact": "exact McNemar test",
-    "sign_flip": "sign-flip permutation test",
-    "sign_flip_exact": "exact sign-flip permutation test",
-    "cluster_sign_flip": "sign-flip permutation test of whole clusters",
-    "cluster_sign_flip_exact": "exact sign-flip permutation test of whole clusters",
-}
-
 Facts = list[tuple[str, str]]
 """Names with what is to be said under them."""
 
@@ -84,21 +74,7 @@ def timestamp(moment: datetime) -> str:
 
 def scorer_text(scorer: ScorerView) -> str:
     """`contains v1 (ignore_case = true)`."""
-    return _scorer_text(scorer.name, scorer.version, scorer.config)
-
-
-def _scorer_text(name: str, version: int, config: Mapping[str, Any]) -> str:
-    options = ", ".join(f"{option} = {_json(value)}" for option, value in config.items())
-    return f"{name} v{version}" + (f" ({options})" if options else "")
-
-
-def _result_scorer(result: Mapping[str, Any]) -> str:
-    scorer = result["scorer"]
-    return _scorer_text(scorer["name"], scorer["version"], scorer["config"])
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return scorer_name(scorer.name, scorer.version, scorer.config)
 
 
 def _names(names: Iterable[str]) -> str:
@@ -246,7 +222,7 @@ def _verdict(comparison: ComparisonReport) -> Verdict:
         symbol=_SYMBOLS[word],
         candidate=str(result["candidate_run"]),
         baseline=str(result["baseline_run"]),
-        scorer=_result_scorer(result),
+        scorer=result_scorer(result),
         sentence=str(result["sentence"]),
         blocking=_names(str(w["code"]) for w in result["warnings"] if w["blocking"]),
         notes=tuple(notes),
@@ -294,7 +270,7 @@ def forests(report: ExperimentReport) -> list[Forest]:
     groups: dict[tuple[str, float | None], list[Mapping[str, Any]]] = {}
     for comparison in report.comparisons:
         result = comparison.result
-        groups.setdefault((_result_scorer(result), result["margin"]), []).append(result)
+        groups.setdefault((result_scorer(result), result["margin"]), []).append(result)
     return [_forest(scorer, margin, group) for (scorer, margin), group in groups.items()]
 
 
@@ -478,78 +454,6 @@ def _concerning(report: ExperimentReport, text: str, candidates: Sequence[str]) 
 
 
 def method_facts(comparison: ComparisonReport) -> Facts:
-    """Say how a difference was computed, what it could have shown, and what else changed."""
-    result = comparison.result
-    clusters = "" if result["n_clusters"] is None else f" in {result['n_clusters']:,} clusters"
-    difference = difference_text(result, Scale.of(result.get("range")))
-    facts = [
-        ("Scorer", _result_scorer(result)),
-        ("Difference", difference or "none: no example has a score on both sides"),
-        (
-            "Changed",
-            f"{result['candidate_only']:,} better, {result['baseline_only']:,} worse, of "
-            f"{count_text(result['n_pairs'], 'example')} scored on both sides{clusters}",
-        ),
-        ("Method", _method(result)),
-        *evidence_facts(result),
-    ]
-    if result["p_value"] is not None:
-        facts.append(("Test", _test(result)))
-    facts.append(("Margin", _margin(result)))
-    if result["detectable_difference"] is not None:
-        facts.append(("Could detect", _detectable(result)))
-    facts.append(("Cost per example", _cost_change(result["cost"])))
-    facts += _latency_change(result["latency"])
-    facts.append(("Seed of resampling", str(result["seed"])))
-    facts.append(("Made", f"{timestamp(comparison.created_at)} by {comparison.created_by}"))
-    return facts
-
-
-def _method(result: Mapping[str, Any]) -> str:
-    method = "" if result["method"] is None else f" ({result['method']})"
-    return f"{result['reason']}{method}"
-
-
-def _test(result: Mapping[str, Any]) -> str:
-    name = _TESTS.get(str(result["p_method"]), _words(str(result["p_method"])))
-    return f"{name}, {format_p(result['p_value'])}"
-
-
-def _margin(result: Mapping[str, Any]) -> str:
-    if result["margin"] is not None:
-        margin = Scale.of(result.get("range")).distance(result["margin"])
-        return f"{margin}, the loss declared acceptable before the run"
-    return "none declared"
-
-
-def _detectable(result: Mapping[str, Any]) -> str:
-    scale = Scale.of(result.get("range"))
-    told = f"about {scale.distance(result['detectable_difference'], '.2g')} with 80 % power"
-    if result["n_for_margin"] is None:
-        return told
-    needed = float(f"{result['n_for_margin']:.2g}")  # planning knows no more than two digits
-    margin = scale.distance(result["planning_margin"])
-    return f"{told}; about {needed:,.0f} examples would do for {margin}"
-
-
-def _cost_change(cost: Mapping[str, Any] | None) -> str:
-    if cost is None:
-        return "unknown on at least one side"
-    told = f"{money(cost['baseline'])} → {money(cost['candidate'])}"
-    ratio = ratio_text(cost["ratio"])
-    return f"{told}, {ratio}" if ratio else told
-
-
-def _latency_change(latency: Mapping[str, Any] | None) -> Facts:
-    if latency is None:
-        return [("Latency", "unknown on at least one side")]
-    before, after = latency["baseline"], latency["candidate"]
-    tail = ""
-    if difference := latency["p95_difference"]:
-        low, high = (milliseconds(difference[name], signed=True) for name in ("low", "high"))
-        change = milliseconds(difference["estimate"], signed=True)
-        tail = f", {change} (95 % CI {low} to {high})"
-    return [
-        ("Latency p50", f"{milliseconds(before['p50'])} → {milliseconds(after['p50'])}"),
-        ("Latency p95", f"{milliseconds(before['p95'])} → {milliseconds(after['p95'])}{tail}"),
-    ]
+    """Say how a difference was computed, what else changed, and when it was made."""
+    made = f"{timestamp(comparison.created_at)} by {comparison.created_by}"
+    return [*comparison_words.method_facts(comparison.result), ("Made", made)]

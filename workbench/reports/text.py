@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from workbench.reports.numbers import (
+from workbench.number_text import (
     Scale,
     count_text,
     difference_figures,

@@ -21,7 +21,7 @@ from app.schemas.datasets import DatasetVersionView
 from app.schemas.experiments import RequestedVariant, RunView
 from app.schemas.prompts import PromptVersionView
 from app.schemas.variants import VariantView
-from workbench.workspace.binding import bind_variables
+from app.services.binding import bind_variables
 
 __all__ = ["Baseline", "Question", "resolve_baseline"]
 

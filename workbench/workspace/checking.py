@@ -23,11 +23,11 @@ from app.schemas.datasets import MESSAGE_INPUT, ExampleInput
 from app.schemas.models import parse_model_reference
 from app.schemas.names import parse_reference
 from app.schemas.prompts import parse_prompt_reference
+from app.services.binding import bind_variables
 from app.services.dataset_assembly import Assembly, prepared_batches
 from app.services.rendering import PromptRenderer
 from workbench.scorers import AnyScorer, ScorerConfig
 from workbench.team_scorers import workspace_scorer
-from workbench.workspace.binding import bind_variables
 from workbench.workspace.dataset_files import dataset_name, read_examples
 from workbench.workspace.experiment_files import ExperimentFile, read_experiment_file
 from workbench.workspace.models_file import MODELS_FILE, read_models_file

@@ -19,11 +19,11 @@ from app.schemas.datasets import DatasetVersionView
 from app.schemas.experiments import ExperimentSpec, NewExperiment, RequestedVariant
 from app.schemas.models import ModelVersionView
 from app.schemas.prompts import PromptVersionView
+from app.services.binding import bind_variables
 from workbench.scorers import AnyScorer, ScorerConfig, parse_scorer
 from workbench.scorers.judges import AnyJudge, Judge
 from workbench.team_scorers import workspace_scorer
 from workbench.workspace.baselines import Question, resolve_baseline
-from workbench.workspace.binding import bind_variables
 from workbench.workspace.plan_check import check_plan
 from workbench.workspace.prompt_files import is_prompt_file, read_prompt_file
 

@@ -25,6 +25,7 @@ from app.core.errors import (
     Retired,
     Unavailable,
 )
+from app.core.hashing import JSON
 from app.core.ids import new_id
 from app.core.observers import ChatObserver, EndedChat
 from app.core.permissions import Actor, ActorKind, Permission, require, system_actor
@@ -52,7 +53,7 @@ from app.services.chat.sweeper import Sweeper
 from app.services.chat.texts import clean_request, without_texts
 from app.services.chat.tools import Breakers, ChatTools, Drains
 from app.services.limits import LimitService
-from app.services.serving import ServedAlias, ServedTarget, ServingService
+from app.services.serving import ServedAlias, ServedTarget, ServedVariant, ServingService
 
 if TYPE_CHECKING:  # the logging library costs every command a tenth of its start
     from app.core.logging import Logger
@@ -243,7 +244,7 @@ class ChatService:
     async def _resolved(self, request: ChatRequest, alias: ServedAlias | None) -> _Resolved:
         """Return the targets in the order in which they are tried; raises `Retired` for none."""
         if alias is None:
-            variant = await self._serving.resolve_model(request.target)
+            variant = await self._direct(request)
             direct = ServedTarget(variant, "primary", 1.0)
             _require_alive([direct])
             return _Resolved(None, None, (direct,))
@@ -257,6 +258,12 @@ class ChatService:
         if not targets and alias.message is None:
             _require_alive(alias.targets)
         return _Resolved(alias, bucket, targets or alias.targets)
+
+    async def _direct(self, request: ChatRequest) -> ServedVariant:
+        """Return what answers a request to a model: a variant of it, or the model alone."""
+        if request.variant_id is None:
+            return await self._serving.resolve_model(request.target)
+        return await self._serving.variant(request.variant_id)
 
     def _fixed_answer(self, alias: ServedAlias, text: str, resolved: _Resolved) -> ChatCall:
         now = self._clock.now()
@@ -301,7 +308,7 @@ class ChatService:
             deployment_id=None if alias is None else alias.deployment_id,
             bucket=resolved.bucket,
             is_stream=request.stream,
-            asked={"parameters": without_texts(request.parameters)},
+            asked=_asked(request),
             flags=tuple(flags),
             subject=None if "user" in tries[0].served.ignored else request.subject,
             tags=dict(request.tags) or None,
@@ -385,6 +392,14 @@ class ChatService:
         endpoints = [self._endpoints.get(one.request.target.endpoint) for one in tries]
         times = [_TOTAL_S if it is None else it.limits.total_s for it in endpoints]
         return sum(times[:_PATIENT_TRIES]) + _QUEUE_S
+
+
+def _asked(request: ChatRequest) -> dict[str, JSON]:
+    """Return what the caller asked for, as facts."""
+    asked: dict[str, JSON] = {"parameters": without_texts(request.parameters)}
+    if request.variant_id is not None:
+        asked["variant"] = str(request.variant_id)
+    return asked
 
 
 def _keep(tasks: set[asyncio.Task[None]], task: asyncio.Task[None]) -> asyncio.Task[None]:

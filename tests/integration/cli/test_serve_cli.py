@@ -71,6 +71,20 @@ def test_an_address_of_the_settings_is_refused_too(workspace: Path, port_in_use:
     assert "this server speaks plain HTTP" in result.stderr
 
 
+def test_a_port_in_use_is_told_for_the_dashboard_too(workspace: Path, port_in_use: str) -> None:
+    result = CliRunner().invoke(app, ["--port", "0", "--dashboard-port", port_in_use])
+    assert result.exit_code == 2
+    assert "Address already in use" in result.stderr
+    assert "--dashboard-port" in result.stderr
+
+
+def test_half_an_identity_provider_is_told(workspace: Path) -> None:
+    (workspace / "workbench.yaml").write_text("dashboard: {client_id: one}\n")
+    result = CliRunner().invoke(app, ["--port", "0", "--dashboard-port", "0"])
+    assert result.exit_code == 2
+    assert "WORKBENCH_DASHBOARD_CLIENT_SECRET" in result.stderr
+
+
 def test_a_port_in_use_is_told(workspace: Path, port_in_use: str) -> None:
     result = CliRunner().invoke(app, ["--port", port_in_use])
     assert result.exit_code == 2
@@ -81,9 +95,9 @@ def test_a_port_in_use_is_told(workspace: Path, port_in_use: str) -> None:
 @contextmanager
 def serving(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Yield the server's process and address; it is stopped at the end, if it still runs."""
-    code = "import sys; from workbench.cli.serve import app; app(['--port', '0', *sys.argv[1:]])"
+    code = "import sys; from workbench.cli.serve import app; app(sys.argv[1:])"
     with subprocess.Popen(
-        [sys.executable, "-c", code, *options],
+        [sys.executable, "-c", code, "--port", "0", "--no-dashboard", *options],
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -91,9 +105,9 @@ def serving(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     ) as server:
         assert server.stdout is not None
         try:
-            url = re.search(r"http://127\.0\.0\.1:\d+", server.stdout.readline())
+            url = re.match(r"API: (http://127\.0\.0\.1:\d+)/v1 ", server.stdout.readline())
             assert url is not None
-            yield server, url[0]
+            yield server, url[1]
         finally:
             server.terminate()
 

@@ -16,9 +16,10 @@ from app.core.settings import EndpointSettings, Settings
 from app.schemas.experiments import NewExperiment, Plan, RequestedVariant
 from app.schemas.models import PriceDeclaration
 from app.schemas.prompts import PromptContent
+from app.services.estimates import SAMPLE
 from tests.fake_provider import FakeProvider, ProviderOptions
 from tests.integration.runner.conftest import ASK, ASK_POLITELY, OpenServices, questions
-from workbench.runner.estimate import SAMPLE, estimate, judge_calls
+from workbench.runner.estimate import estimate, judge_calls
 from workbench.runner.generation.execute import ExecutionOptions, execute
 from workbench.scorers import parse_scorer
 

@@ -139,3 +139,37 @@ def test_an_identity_provider_is_declared_whole(tmp_path: Path, missing: str) ->
     kept = "".join(line for line in lines if missing not in line)
     (tmp_path / "workbench.yaml").write_text(kept)
     assert f"auth.{missing}" in refusal(tmp_path, {})
+
+
+def test_the_dashboard_is_set_in_the_file_and_the_environment_goes_before_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "workbench.yaml").write_text(
+        "dashboard: {port: 9000, url: 'https://workbench.example.com', client_id: one}\n"
+    )
+    environment = {"WORKBENCH_DASHBOARD_PORT": "9001", "WORKBENCH_DASHBOARD_CLIENT_SECRET": "abc"}
+    found = load_settings(tmp_path, environment).dashboard
+    assert (found.port, found.url, found.client_id) == (
+        9001,
+        "https://workbench.example.com",
+        "one",
+    )
+    assert found.client_secret is not None
+    assert "abc" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://workbench.example.com", "https://a.example/path", "javascript:1", "a.example"]
+)
+def test_people_reach_the_dashboard_of_a_team_by_https_only(tmp_path: Path, url: str) -> None:
+    assert "dashboard.url" in refusal(tmp_path, {"WORKBENCH_DASHBOARD_URL": url})
+
+
+def test_a_secret_of_the_dashboard_is_not_read_from_the_file(tmp_path: Path) -> None:
+    (tmp_path / "workbench.yaml").write_text("dashboard: {client_secret: canary}\n")
+    assert "WORKBENCH_DASHBOARD_CLIENT_SECRET" in refusal(tmp_path, {})
+
+
+def test_a_setting_of_the_dashboard_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "workbench.yaml").write_text("dashboard: {prot: 8801}\n")
+    assert "dashboard.prot" in refusal(tmp_path, {})

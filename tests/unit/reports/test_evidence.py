@@ -8,15 +8,15 @@ import pytest
 
 from app.schemas.experiments import GuardMetric, Plan, SafetyMetric
 from tests.unit.reports.builders import evidence, result
-from workbench.reports.evidence import (
+from workbench.comparison_words import (
     coverage_text,
     evidence_facts,
     marks,
-    plan_facts,
     remedy,
     secondary_facts,
     slice_figures,
 )
+from workbench.reports.plan_words import plan_facts
 from workbench.statistics.warnings import WarningCode
 
 SPEC: dict[str, Any] = {"scorers": [{"name": "contains", "version": 1, "config": {}}]}

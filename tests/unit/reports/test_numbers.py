@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.reports.numbers import (
+from workbench.number_text import (
     count_text,
     difference_figures,
     level_text,

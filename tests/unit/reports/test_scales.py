@@ -9,9 +9,9 @@ from rich.console import RenderableType
 
 from tests.unit.reports.builders import comparison, make_report, result
 from tests.unit.reports.test_text import flat
+from workbench.number_text import RATES, Scale
 from workbench.reports.html import experiment_page
 from workbench.reports.markdown import comparison_markdown, experiment_markdown
-from workbench.reports.numbers import RATES, Scale
 from workbench.reports.text import comparison_text, experiment_text
 
 EFFECT = {"estimate": 0.4, "low": 0.2, "high": 0.6, "level": 0.95}

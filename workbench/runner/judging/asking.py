@@ -39,10 +39,10 @@ from app.schemas.experiments import RunView
 from app.schemas.generations import AttemptOutcome, Outcome, Provenance
 from app.schemas.judgements import JudgeAnswer, PairPosition
 from app.schemas.names import Reference
+from app.services.cell_requests import model_target
 from app.services.rendering import PromptRenderer
 from workbench.runner.generation.execute import AUTO_CONCURRENCY
 from workbench.runner.generation.executor import Executor, FatalError
-from workbench.runner.generation.plans import model_target
 from workbench.runner.generation.probation import MAX_FIRST_CALLS
 from workbench.runner.generation.remaining import Cell
 from workbench.runner.judging.fence_secret import fence_secret

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, time
-from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import orjson
 
 from app.core.errors import ConfigurationError
 from app.core.hashing import JSON
+from workbench.parquet_values import json_value
 from workbench.workspace.tables.files import opened
 from workbench.workspace.tables.rows import (
     MAX_ROW_BYTES,
@@ -55,23 +54,9 @@ def _parquet_row(values: Mapping[str, object], name: str, number: int) -> dict[s
     def fail(problem: str, *, column: str | None = None, hint: str | None = None) -> TableError:
         return TableError(name, problem, row=number, column=column, hint=hint)
 
-    row = checked_object({column: _plain(value) for column, value in values.items()}, fail)
+    # What has no JSON form (bytes) is refused by the check, column by column.
+    plain = {column: json_value(value) for column, value in values.items()}
+    row = checked_object(cast("JSON", plain), fail)
     if len(orjson.dumps(row)) > MAX_ROW_BYTES:
         raise fail(TOO_LARGE)
     return row
-
-
-def _plain(value: object) -> JSON:
-    """Return a Parquet value as JSON: times as ISO 8601, decimals as their digits.
-
-    What has no JSON form (bytes) passes and is refused by the check that follows.
-    """
-    if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, (datetime, date, time)):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return str(value)
-    return value  # type: ignore[return-value] # checked by `check_json`, column by column

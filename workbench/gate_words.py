@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from app.schemas.gates import GateDecisionView
-
 __all__ = [
     "DECISION_MEANINGS",
     "check_label",
@@ -36,14 +34,15 @@ def check_label(check: Mapping[str, Any]) -> str:
     return f"{check['kind']} {check['name']}".rstrip()
 
 
-def short_evidence(decision: GateDecisionView) -> str:
+def short_evidence(evidence_hash: str) -> str:
     """Enough of the evidence hash to find the decision again."""
-    return decision.evidence_hash.removeprefix("sha256:")[:12]
+    return evidence_hash.removeprefix("sha256:")[:12]
 
 
-def standing_text(decision: GateDecisionView) -> str:
-    """Say whether a promotion may rest on the decision, and which exceptions were made for it."""
-    exceptions = decision.evidence["exceptions"]
+def standing_text(evidence: Mapping[str, Any]) -> str:
+    """Say whether a promotion may rest on a decision with this evidence, and which exceptions were
+    made for it."""
+    exceptions = evidence["exceptions"]
     open_ = [note["name"] for note in exceptions if not note["allowed"]]
     allowed = [note["name"] for note in exceptions if note["allowed"]]
     if open_:

@@ -1,26 +1,28 @@
-"""What a stored comparison knows beside its difference: what was compared, how it ended, what
-it looks like in parts. A stored result in, names with sentences out; pure.
+"""What a stored comparison says, in words: what was compared, how it ended, what it looks like in
+parts, how it was computed. A stored result in, names with sentences out; pure.
 
-A result that was stored by an earlier version lacks some keys, so every one of them is read as
-if it could be absent, and of what is absent nothing is said. Nothing is escaped here.
+A result that was stored by an earlier version lacks some keys: whatever came later than the first
+version is read as if it could be absent, and of what is absent nothing is said. Nothing is escaped
+here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Mapping
 from typing import Any, Final
 
-from app.schemas.experiments import Plan
-from workbench.reports.numbers import (
+from workbench.number_text import (
     RATES,
     Scale,
     count_text,
     difference_figures,
     difference_text,
-    level_text,
+    milliseconds,
+    money,
     percent,
+    ratio_text,
 )
-from workbench.scorers import parse_scorer
 from workbench.statistics.number_format import format_p
 
 __all__ = [
@@ -29,8 +31,10 @@ __all__ = [
     "dataset_versions",
     "evidence_facts",
     "marks",
-    "plan_facts",
+    "method_facts",
     "remedy",
+    "result_scorer",
+    "scorer_name",
     "secondary_facts",
     "slice_figures",
     "slice_label",
@@ -43,7 +47,15 @@ EXPLORATORY: Final = (
 
 Facts = list[tuple[str, str]]
 
-_TESTS: Final[Mapping[str, str]] = {"cochran_q": "Cochran's Q", "friedman": "Friedman's test"}
+_TESTS: Final[Mapping[str, str]] = {
+    "cochran_q": "Cochran's Q",
+    "friedman": "Friedman's test",
+    "mcnemar_exact": "exact McNemar test",
+    "sign_flip": "sign-flip permutation test",
+    "sign_flip_exact": "exact sign-flip permutation test",
+    "cluster_sign_flip": "sign-flip permutation test of whole clusters",
+    "cluster_sign_flip_exact": "exact sign-flip permutation test of whole clusters",
+}
 
 _REMEDIES: Final[Mapping[str, tuple[str, str]]] = {
     "few_units": ("Run more examples; to learn how many the margin needs:", "workbench power"),
@@ -71,6 +83,20 @@ _REMEDIES: Final[Mapping[str, tuple[str, str]]] = {
     "simulated": ("Run it on a real model before anything is decided by it.", ""),
     "unfinished": ("Finish it:", "workbench resume {number}"),
 }
+
+
+def scorer_name(name: str, version: int, config: Mapping[str, Any]) -> str:
+    """`contains v1 (ignore_case = true)`."""
+    options = ", ".join(
+        f"{option} = {json.dumps(value, ensure_ascii=False)}" for option, value in config.items()
+    )
+    return f"{name} v{version}" + (f" ({options})" if options else "")
+
+
+def result_scorer(result: Mapping[str, Any]) -> str:
+    """Name the scorer of a stored comparison, with its options."""
+    scorer = result["scorer"]
+    return scorer_name(scorer["name"], scorer["version"], scorer["config"])
 
 
 def remedy(code: str, experiment: int) -> tuple[str, str]:
@@ -283,57 +309,77 @@ def _scorer_name(scorer: object) -> str:
     return str(scorer)
 
 
-def plan_facts(plan: Plan, spec: Mapping[str, Any]) -> Facts:
-    """Say what was declared before the run; empty if nothing was."""
-    if plan == Plan():
-        return []
-    scorers: Sequence[Mapping[str, Any]] = spec.get("scorers") or ()
-    primary = plan.scorer or (str(scorers[0]["name"]) if scorers else "the first scorer")
-    scales = {str(scorer["name"]): _declared_scale(scorer) for scorer in scorers}
-    goal = _goal(plan, primary, scales.get(primary, RATES))
-    facts = [("To show", goal), ("Looks", _looks(plan))]
-    facts += [
-        ("Guard", _guard(guard.metric, guard.margin, scales.get(guard.metric, RATES)))
-        for guard in plan.guards
-    ]
-    facts += [
+def method_facts(result: Mapping[str, Any]) -> Facts:
+    """Say how a difference was computed, what it could have shown, and what else changed."""
+    clusters = "" if result["n_clusters"] is None else f" in {result['n_clusters']:,} clusters"
+    difference = difference_text(result, Scale.of(result.get("range")))
+    facts = [
+        ("Scorer", result_scorer(result)),
+        ("Difference", difference or "none: no example has a score on both sides"),
         (
-            "Safety",
-            f"every output passes {safety.scorer}; the share of failures is below "
-            f"{percent(safety.limit)} with {level_text(0.95)} confidence",
-        )
-        for safety in plan.safety
+            "Changed",
+            f"{result['candidate_only']:,} better, {result['baseline_only']:,} worse, of "
+            f"{count_text(result['n_pairs'], 'example')} scored on both sides{clusters}",
+        ),
+        ("Method", _method(result)),
+        *evidence_facts(result),
     ]
-    if plan.allow:
-        facts.append(("Allowed", ", ".join(plan.allow)))
+    if result["p_value"] is not None:
+        facts.append(("Test", _test(result)))
+    facts.append(("Margin", _margin(result)))
+    if result["detectable_difference"] is not None:
+        facts.append(("Could detect", _detectable(result)))
+    facts.append(("Cost per example", _cost_change(result["cost"])))
+    facts += _latency_change(result["latency"])
+    facts.append(("Seed of resampling", str(result["seed"])))
     return facts
 
 
-def _declared_scale(scorer: Mapping[str, Any]) -> Scale:
-    return Scale.of(parse_scorer({"name": scorer["name"], **scorer.get("config", {})}).range)
+def _method(result: Mapping[str, Any]) -> str:
+    method = "" if result["method"] is None else f" ({result['method']})"
+    return f"{result['reason']}{method}"
 
 
-def _goal(plan: Plan, primary: str, scale: Scale) -> str:
-    if plan.goal == "superiority":
-        return f"better in {primary}"
-    if plan.margin is None:
-        return f"not worse in {primary}; no margin was declared"
-    return f"not worse in {primary} by more than {scale.distance(plan.margin)}"
+def _test(result: Mapping[str, Any]) -> str:
+    name = _TESTS.get(str(result["p_method"]), str(result["p_method"]).replace("_", " "))
+    return f"{name}, {format_p(result['p_value'])}"
 
 
-def _looks(plan: Plan) -> str:
-    if plan.mode == "fixed":
-        return f"one, at the end of {_planned(plan)}"
-    return f"sequential, in random order of seed {plan.seed}, at most {_planned(plan)}"
+def _margin(result: Mapping[str, Any]) -> str:
+    if result["margin"] is not None:
+        margin = Scale.of(result.get("range")).distance(result["margin"])
+        return f"{margin}, the loss declared acceptable before the run"
+    return "none declared"
 
 
-def _planned(plan: Plan) -> str:
-    return "all examples in use" if plan.n is None else count_text(plan.n, "example")
+def _detectable(result: Mapping[str, Any]) -> str:
+    scale = Scale.of(result.get("range"))
+    told = f"about {scale.distance(result['detectable_difference'], '.2g')} with 80 % power"
+    if result["n_for_margin"] is None:
+        return told
+    needed = float(f"{result['n_for_margin']:.2g}")  # planning knows no more than two digits
+    margin = scale.distance(result["planning_margin"])
+    return f"{told}; about {needed:,.0f} examples would do for {margin}"
 
 
-def _guard(metric: str, margin: float, scale: Scale) -> str:
-    if metric in ("cost", "latency"):
-        return f"{metric} rises by at most {percent(margin)}"
-    if metric == "latency_p95":
-        return f"the 95th percentile of latency rises by at most {margin:g} ms"
-    return f"{metric} loses at most {scale.distance(margin)}"
+def _cost_change(cost: Mapping[str, Any] | None) -> str:
+    if cost is None:
+        return "unknown on at least one side"
+    told = f"{money(cost['baseline'])} → {money(cost['candidate'])}"
+    ratio = ratio_text(cost["ratio"])
+    return f"{told}, {ratio}" if ratio else told
+
+
+def _latency_change(latency: Mapping[str, Any] | None) -> Facts:
+    if latency is None:
+        return [("Latency", "unknown on at least one side")]
+    before, after = latency["baseline"], latency["candidate"]
+    tail = ""
+    if difference := latency["p95_difference"]:
+        low, high = (milliseconds(difference[name], signed=True) for name in ("low", "high"))
+        change = milliseconds(difference["estimate"], signed=True)
+        tail = f", {change} (95 % CI {low} to {high})"
+    return [
+        ("Latency p50", f"{milliseconds(before['p50'])} → {milliseconds(after['p50'])}"),
+        ("Latency p95", f"{milliseconds(before['p95'])} → {milliseconds(after['p95'])}{tail}"),
+    ]
