@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 REFERENCES := $(foreach name,dotprompt prompty-1 prompty-2,$(VENV)/references/$(name)/.installed)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check format nightly bench migrate migrate-create migrate-rollback wheel clean
+.PHONY: help setup demo serve test test-browser check format nightly bench migrate migrate-create migrate-rollback wheel clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -32,11 +32,14 @@ $(STAMP): pyproject.toml
 demo: setup ## compare sample prompts on two simulated models, in the folder .demo
 	@$(BIN)/workbench demo --folder .demo
 
-serve: setup ## serve the API of the demo workspace on loopback
+serve: setup ## serve the dashboard and the API of the demo workspace on loopback
 	@$(BIN)/workbench demo --folder .demo --prepare-only && cd .demo && ../$(BIN)/workbench serve
 
 test: setup ## run the tests on SQLite and PostgreSQL (those of the architecture: make check)
-	@$(BIN)/python -m pytest -q -n 2 -m "not nightly and not benchmark" --ignore=tests/architecture
+	@$(BIN)/python -m pytest -q -n 2 -m "not nightly and not benchmark" --ignore=tests/architecture --ignore=tests/browser
+
+test-browser: setup ## click through the dashboard in a real browser (Debian's package chromium)
+	@$(BIN)/python -m pytest -q -m "not nightly" --timeout 300 tests/browser
 
 check: setup ## lint, types, import contracts, architecture
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

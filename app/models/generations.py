@@ -16,6 +16,11 @@ __all__ = ["Attempt", "Generation"]
 
 _STATUSES = "'started', 'completed', 'failed', 'refused', 'incomplete', 'cancelled', 'abandoned'"
 
+# What is added up of a run's or a model version's generations: in the index itself, so that sums
+# over hundreds of thousands of them read no row.
+_RUN_SUMS = ("status", "reused_from_id", "cost")
+_MODEL_SUMS = ("purpose", "status", "reused_from_id", "input_tokens", "output_tokens", "cost")
+
 
 def _index(name: str, *columns: str, where: str | None = None) -> Index:
     """Return an index of generations, over the rows that meet a condition if one is given."""
@@ -60,9 +65,9 @@ class Generation(Base):
         _index("subject", "subject", where="subject IS NOT NULL"),
         # Lists of answers, newest first: each filter alone finds its rows in order.
         _index("purpose", "purpose", "started_at"),
-        _index("run_id", "run_id", "started_at", where="run_id IS NOT NULL"),
+        _index("run_id", "run_id", "started_at", *_RUN_SUMS, where="run_id IS NOT NULL"),
         _index("prompt_version_id", "prompt_version_id", "started_at"),
-        _index("model_version_id", "model_version_id", "started_at"),
+        _index("model_version_id", "model_version_id", "started_at", *_MODEL_SUMS),
         _index("status", "status", "started_at", where="status != 'completed'"),
         _index("finish_reason", "finish_reason", "started_at", where="finish_reason != 'stop'"),
         _index("error_code", "error_code", "started_at", where="error_code IS NOT NULL"),

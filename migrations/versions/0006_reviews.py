@@ -22,10 +22,30 @@ depends_on = None
 INDEXES = (
     # Everything, or that of one purpose, newest first.
     ("generation", "ix_generation_purpose", ("purpose", "started_at"), None),
-    # A run's, newest first: the unique index has them by example.
-    ("generation", "ix_generation_run_id", ("run_id", "started_at"), "run_id IS NOT NULL"),
+    # A run's, newest first: the unique index has them by example. What is added up of a run or of
+    # a model version is in the index, so that sums over very many generations read no row.
+    (
+        "generation",
+        "ix_generation_run_id",
+        ("run_id", "started_at", "status", "reused_from_id", "cost"),
+        "run_id IS NOT NULL",
+    ),
     ("generation", "ix_generation_prompt_version_id", ("prompt_version_id", "started_at"), None),
-    ("generation", "ix_generation_model_version_id", ("model_version_id", "started_at"), None),
+    (
+        "generation",
+        "ix_generation_model_version_id",
+        (
+            "model_version_id",
+            "started_at",
+            "purpose",
+            "status",
+            "reused_from_id",
+            "input_tokens",
+            "output_tokens",
+            "cost",
+        ),
+        None,
+    ),
     # Nearly all are completed and stopped by themselves: those are found by the others.
     ("generation", "ix_generation_status", ("status", "started_at"), "status != 'completed'"),
     (
