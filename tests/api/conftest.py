@@ -35,7 +35,7 @@ class ClientOf(Protocol):
 
 
 # Where the two databases may answer differently: keys and their races, order, content.
-_ON_BOTH = frozenset({"test_idempotency", "test_generations", "test_pages", "test_conversations"})
+_ON_BOTH = frozenset({"test_idempotency", "test_generations"})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -100,7 +100,11 @@ def address(route: str, objects: Objects) -> str:
         "conversation_id": objects["conversation"],
     }
     path = re.sub(r"\{([^}]+)\}", lambda match: values[match[1]], template)
-    query = {"/diff": f"?before={values['name:path']}@1", "/at": "?time=2999-01-01T00:00:00Z"}
+    query = {
+        "/diff": f"?before={values['name:path']}@1",
+        "/at": "?time=2999-01-01T00:00:00Z",
+        "/traffic": "?since=2026-01-01T00:00:00Z&until=2026-01-02T00:00:00Z",
+    }
     return path + next((text for end, text in query.items() if template.endswith(end)), "")
 
 
@@ -131,8 +135,10 @@ def body(route: str, objects: Objects) -> dict[str, Any] | None:
         "POST /api/conversations/{conversation_id}/messages": {"content": "x"},
         "POST /api/datasets": {"name": objects["dataset"], "examples": [{"input": {"q": "x"}}]},
         "POST /api/experiments": experiment,
+        "POST /api/experiments/estimate": experiment,
         "POST /api/experiments/extensions": {"extends": int(objects["experiment"])},
         "POST /api/generations": {**reported, **said},
+        "POST /api/generations/{generation_id}/reviews": {"mark": "ok"},
         "POST /api/judges/qualifications": {
             "judge": "judge.correctness",
             "run_ids": [objects["run"]],

@@ -40,7 +40,7 @@ _CHECKS: Final = [
     content_type_conformance,
     response_schema_conformance,
 ]
-_EXAMPLES: Final = 8 if hypothesis.settings().max_examples < 100 else 300
+_EXAMPLES: Final = 5 if hypothesis.settings().max_examples < 100 else 300
 
 
 def _settings(folder: Path, database_url: str) -> Settings:

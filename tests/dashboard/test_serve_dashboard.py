@@ -160,6 +160,7 @@ def test_no_secret_is_seen_among_the_processes(server: Server) -> None:
     assert "local_" not in seen
 
 
+@pytest.mark.nightly
 def test_a_dashboard_that_dies_is_replaced_and_nobody_is_signed_out(folder: Path) -> None:
     ports = ("--port", "0", "--dashboard-port", "0")
     with started(folder, "serve", *ports, "--no-worker", lines=2) as server:
@@ -189,6 +190,7 @@ def test_all_processes_end_together(folder: Path, number: signal.Signals) -> Non
     assert [child for child in children if child.is_running()] == []
 
 
+@pytest.mark.nightly
 def test_the_dashboard_does_not_outlive_a_server_that_is_killed(folder: Path) -> None:
     with started(folder, "serve", "--port", "0", "--dashboard-port", "0", lines=2) as server:
         dashboard = server.child("workbench.dashboard")
