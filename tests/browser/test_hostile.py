@@ -29,6 +29,8 @@ _PAGES = (
     "users",
     "limits",
 )
+_AT_EVERY_CHANGE = ("comparison", "chat", "answer of all")
+"""Where answers of models are shown; the other pages are looked at every night."""
 _ADDRESSES = """
 () => [...document.querySelectorAll('a, img, iframe, object, embed, form, link, use, image')]
   .flatMap(it => ['href', 'src', 'data', 'action', 'srcset'].map(name => it.getAttribute(name)))
@@ -56,7 +58,13 @@ def watched(world: HostileWorld, state: Any, browser: Browser) -> Iterator[Windo
         yield opened
 
 
-@pytest.mark.parametrize("name", _PAGES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        it if it in _AT_EVERY_CHANGE else pytest.param(it, marks=pytest.mark.nightly)
+        for it in _PAGES
+    ],
+)
 def test_nothing_runs_and_nobody_is_called(world: HostileWorld, watched: Window, name: str) -> None:
     page = watched.open_page(world.pages[name])
 

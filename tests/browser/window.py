@@ -39,6 +39,16 @@ _IS_SETTLED: Final = """
     && seen('[data-testid="stSkeleton"], [data-stale="true"]').length === 0
     && seen('[data-testid="stVegaLiteChart"]')
       .every(chart => chart.querySelector("canvas, svg") !== null)
+    && document.getAnimations().every(it => it.playState !== "running"
+      || it.effect.getComputedTiming().iterations === Infinity)
+}
+"""
+_WATCH_RUNS: Final = """
+() => {
+  const app = document.querySelector('[data-testid="stApp"]')
+  window.__hasRun = false
+  const watch = new MutationObserver(() => { window.__hasRun = true; watch.disconnect() })
+  watch.observe(app, {attributeFilter: ["data-test-script-state"]})
 }
 """
 
@@ -76,8 +86,17 @@ class Window:
         return self.page
 
     def settle(self) -> None:
-        """Wait until Streamlit has finished running and everything is drawn."""
+        """Wait until Streamlit has finished running, everything is drawn, and nothing moves."""
         self.page.wait_for_function(_IS_SETTLED, timeout=_READY_MS)
+
+    @contextmanager
+    def rerun(self) -> Iterator[None]:
+        """Wait until the script has run for what is done to a widget in the block."""
+        self.settle()
+        self.page.evaluate(_WATCH_RUNS)
+        yield
+        self.page.wait_for_function("() => window.__hasRun", timeout=_READY_MS)
+        self.settle()
 
     def note_console(self, message: ConsoleMessage) -> None:
         if message.type == "error":

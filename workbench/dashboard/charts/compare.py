@@ -29,6 +29,7 @@ _TONES: Final = {
 }
 _ROW: Final = 62  # pixels: two lines of words, and the interval below them
 _NAME_AT, _FIGURES_AT, _INTERVAL_AT = -22, -6, 14  # pixels from the middle of a row
+_GUIDE: Final = 26  # pixels, of the lines and bands across an interval
 _AXIS, _TITLE_LINE = 105, 20  # pixels: Streamlit counts both to a plot's height
 _LINE: Final = 44  # characters of a title's line at 390 pixels
 _LONGEST_NAME: Final = 330  # pixels
@@ -77,9 +78,9 @@ def _forest(frame: pd.DataFrame, *, title: str, axis: str, ink: str, margin: flo
     point = base.mark_point(filled=True, size=90, opacity=1, yOffset=_INTERVAL_AT).encode(
         x="estimate:Q", color=tone, tooltip=hints
     )
-    layers = [_guide(0.0, dash=[]), interval, *ends, point, *_words(base, ink)]
+    layers = [_guide(base, 0.0), interval, *ends, point, *_words(base, ink)]
     if margin is not None:
-        layers = [_band(margin), _guide(-margin, dash=[4, 3]), *layers]
+        layers = [_band(base, margin), _guide(base, -margin), *layers]
     told = _title(title)
     height = _ROW * len(drawn) + _AXIS + _TITLE_LINE * len(told.text)
     return alt.layer(*layers).properties(title=told, height=height)
@@ -104,17 +105,16 @@ def _words(base: alt.Chart, ink: str) -> list[alt.Chart]:
     ]
 
 
-def _guide(value: float, *, dash: list[int]) -> alt.Chart:
-    line = alt.Chart(pd.DataFrame({"at": [value]}))
-    drawn: alt.Chart = line.mark_rule(color=_GREY, strokeDash=dash or alt.Undefined).encode(
-        x="at:Q"
-    )
+def _guide(base: alt.Chart, value: float) -> alt.Chart:
+    """A line across the intervals alone, so that it goes through no words."""
+    line = base.mark_tick(color=_GREY, thickness=1.5, size=_GUIDE, yOffset=_INTERVAL_AT)
+    drawn: alt.Chart = line.encode(x=alt.XDatum(value))
     return drawn
 
 
-def _band(margin: float) -> alt.Chart:
-    band = alt.Chart(pd.DataFrame({"from": [-margin], "to": [margin]}))
-    drawn: alt.Chart = band.mark_rect(color=_GREY, opacity=0.18).encode(x="from:Q", x2="to:Q")
+def _band(base: alt.Chart, margin: float) -> alt.Chart:
+    band = base.mark_bar(color=_GREY, opacity=0.18, size=_GUIDE, yOffset=_INTERVAL_AT)
+    drawn: alt.Chart = band.encode(x=alt.XDatum(-margin), x2=alt.X2Datum(margin))
     return drawn
 
 

@@ -41,6 +41,9 @@ _MARK: Final = "#888888"
 _CLOCK_OR_DAY: Final = (
     "timeFormat(datum.value, hours(datum.value) + minutes(datum.value) == 0 ? '%d %b' : '%H:%M')"
 )
+_LONE_INTERVAL: Final[dict[str, Any]] = {"strokeWidth": 2, "opacity": 0.25}
+"""A band has no width at a step that stands alone: its interval is a rule."""
+
 _ERROR: Final = "#D55E00"
 _COST: Final = "#009E73"
 
@@ -67,6 +70,7 @@ def error_chart(frame: pd.DataFrame, moves: pd.DataFrame, zone: str) -> alt.Laye
         y=alt.Y("low:Q", title="errors of all answers", axis=alt.Axis(format="%", tickCount=5)),
         y2="high:Q",
     )
+    bar = base.mark_rule(**_LONE_INTERVAL, color=_ERROR).encode(y="low:Q", y2="high:Q")
     line = base.mark_line(color=_ERROR, point={"size": 18, "color": _ERROR}).encode(
         y="rate:Q",
         tooltip=[
@@ -80,7 +84,7 @@ def error_chart(frame: pd.DataFrame, moves: pd.DataFrame, zone: str) -> alt.Laye
     )
     n = int(frame["answers"].sum())
     told = f"with 95 % interval, n = {n:,}"
-    return _marked("Error rate", told, _layers(band, line), moves, named=True)
+    return _marked("Error rate", told, _layers(band, bar, line), moves, named=True)
 
 
 def duration_chart(
@@ -102,6 +106,7 @@ def duration_chart(
             color=_colours("percentile", shown, _PERCENTILE_COLOURS),
         )
     )
+    bar = base.mark_rule(**_LONE_INTERVAL).encode(y="low:Q", y2="high:Q")
     line = base.mark_line(point={"size": 18}).encode(
         y=alt.Y("seconds:Q", title="seconds"),
         tooltip=[
@@ -115,7 +120,7 @@ def duration_chart(
     )
     n = int(frame[frame["percentile"] == shown[0]]["answers"].sum()) if shown else 0
     told = f"with 95 % intervals where there are enough answers, n = {n:,}"
-    return _marked(title, told, _layers(band, line), moves, named=True)
+    return _marked(title, told, _layers(band, bar, line), moves, named=True)
 
 
 def token_chart(frame: pd.DataFrame, moves: pd.DataFrame, zone: str) -> alt.LayerChart:

@@ -106,9 +106,9 @@ def recent_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
         [
             {
                 "verdict": verdict_text(one.verdict),
+                "candidate": one.result["candidate_run"],
                 "difference": difference_text(one.result, scale_of(one)) or "no pairs",
                 "examples": one.result["n_pairs"],
-                "candidate": one.result["candidate_run"],
                 "baseline": one.result["baseline_run"],
                 "scorer": result_scorer(one.result),
                 "made": one.created_at,

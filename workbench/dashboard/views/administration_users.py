@@ -29,7 +29,7 @@ def show_users(session: Session) -> None:
     after = st.query_params.get("after")
     page = session.client.page(users.listing(), after, _PAGE)
     frame = user_frame(page.items, shown_time)
-    st.dataframe(frame, hide_index=True, key="users-table")
+    st.dataframe(frame, hide_index=True, key="users-table", placeholder="–")
     with st.container(horizontal=True):
         st.download_button(
             "CSV",

@@ -87,7 +87,12 @@ def _show_head(session: Session, model: Model) -> None:
         else:
             st.badge("pinned", icon=":material/push_pin:", color="blue", help="One snapshot.")
         if model.provider == "simulated":
-            st.badge("simulated", color="gray", help="No provider is called, nothing is charged.")
+            st.badge(
+                "simulated",
+                icon=":material/theater_comedy:",
+                color="orange",
+                help="No provider is called, nothing is charged.",
+            )
     _show_end(session, model)
     known = {
         "Context window": _tokens(model.facts.context_window),
@@ -152,6 +157,7 @@ def _show_parameters(session: Session, model: Model) -> None:
         hide_index=True,
         height="content",
         alt="Parameters with bounds and defaults",
+        column_config={"accepted": st.column_config.TextColumn(width=130)},
     )
 
 

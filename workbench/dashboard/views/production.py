@@ -92,7 +92,6 @@ def _metric(figure: Figure) -> None:
             figure.change,
             delta_color="off" if figure.is_worse is None else "inverse",
             help=escaped(figure.help),
-            border=True,
         )
 
 

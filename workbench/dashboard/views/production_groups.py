@@ -67,6 +67,7 @@ def _table(
     st.dataframe(
         shown,
         hide_index=True,
+        placeholder="–",
         column_order=[
             "name",
             "answers",
