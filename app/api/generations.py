@@ -222,10 +222,10 @@ async def list_generations(
 
     Facts only: how each ended, tokens, cost, times, prompt and model. Those of experiments take
     `experiment:read` for their datasets, those of production `chat:read` for their aliases.
-    `text`, `scorer` and the filters of sums hold among at most 10,000 rows that all others let
-    through; `searched` says how many, and `next_cursor` goes on behind them. `text` and `subject`
-    find answers in production only with `production_content:read`, and a search in customers' texts
-    is an audit event.
+    What the strongest filter does not decide is looked for among at most 10,000 of its rows: then
+    `searched` says how many, and `next_cursor` goes on behind them, also from an empty page. `text`
+    and `subject` find answers in production only with `production_content:read`, and a search in
+    customers' texts is an audit event.
     """
     return await services.generation_lists.page(actor, wanted, cursor=cursor, limit=limit)
 

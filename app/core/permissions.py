@@ -123,6 +123,7 @@ ROLE_PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType
         | {
             _P.CHAT_READ,
             _P.PRODUCTION_CONTENT_READ,
+            _P.REVIEW_WRITE,
             _P.LIMIT_READ,
             _P.USER_READ,
             _P.KEY_READ,
@@ -145,7 +146,7 @@ ROLE_MEANINGS: Final[Mapping[Role, str]] = MappingProxyType(
         "production without its texts.",
         Role.OPERATOR: "Keeps production going: models and prices, aliases, limits, metrics.",
         Role.AUDITOR: "Reads everything, customers' chats included, with each opening on record; "
-        "changes nothing.",
+        "marks answers and changes nothing else.",
         Role.ADMIN: "Does everything, users and keys included, except reading customers' chats.",
     }
 )

@@ -3,7 +3,8 @@
 SQLite: WAL, synchronous FULL, foreign keys on. A write session begins with `BEGIN
 IMMEDIATE` on the single writing connection: a deferred transaction that reads and then
 writes loses updates or fails at once as busy, whatever the time limit. A read session is
-deferred and query-only on a few connections of its own. PostgreSQL: one pool for both.
+deferred and query-only on a few connections of its own. PostgreSQL: one pool for both, without
+JIT: statements here read up to some thousand rows, and to compile one takes longer than to run it.
 
 No session is ever held across a call to a model.
 """
@@ -16,7 +17,7 @@ from typing import Any
 
 import orjson
 from opentelemetry.trace import Tracer
-from sqlalchemy import event, inspect, text
+from sqlalchemy import Connection, event, inspect, text
 from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -26,6 +27,7 @@ from sqlalchemy.ext.asyncio import (
     async_sessionmaker,
     create_async_engine,
 )
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 
 from app.core.errors import ConfigurationError, Unavailable
@@ -47,6 +49,15 @@ _NO_SUCH_DATABASE = "3D000"
 _NOT_READY = frozenset({"57P01", "57P02", "57P03"})  # the server is starting or stopping
 _TOO_MANY = "53300"  # connections, of everybody together
 _CONNECTION_FAILED = "08"  # the class of these states
+
+
+class _ReportSession(Session):
+    """A session whose statements PostgreSQL plans for their values, every time."""
+
+
+@event.listens_for(_ReportSession, "after_begin")
+def _plan_for_values(_session: Session, _transaction: object, connection: Connection) -> None:
+    connection.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
 
 
 class Database:
@@ -77,6 +88,11 @@ class Database:
         options: dict[str, Any] = {"expire_on_commit": False}
         self._write_sessions = async_sessionmaker(self._writer, **options)
         self._read_sessions = async_sessionmaker(self._reader, **options)
+        self._report_sessions = self._read_sessions
+        if not self.is_sqlite:
+            self._report_sessions = async_sessionmaker(
+                self._reader, sync_session_class=_ReportSession, **options
+            )
 
     def write_session(self) -> AsyncSession:
         """Return a session that writes; inside the task's own `Transaction` if it has one."""
@@ -85,6 +101,15 @@ class Database:
     def read_session(self) -> AsyncSession:
         """Return a session that reads; inside the task's own `Transaction` if it has one."""
         return joined_session() or self._read_sessions()
+
+    def report_session(self) -> AsyncSession:
+        """Return a session that reads, for sums over ranges that hold anything from nothing to
+        everything: PostgreSQL plans each statement for its values.
+
+        A plan for any values, which it would make after five executions of a statement, supposes
+        that a range holds little; of ninety days it then reads row by row, for seconds.
+        """
+        return joined_session() or self._report_sessions()
 
     async def begin(self) -> Transaction:
         """Begin a transaction that the sessions of this task join until it ends."""
@@ -271,6 +296,7 @@ def _postgresql_engine(url: str) -> AsyncEngine:
             pool_size=_POOL_SIZE,
             max_overflow=_POOL_OVERFLOW,
             pool_pre_ping=True,
+            connect_args={"server_settings": {"jit": "off"}},
             hide_parameters=True,
             json_serializer=_serialise,
             json_deserializer=orjson.loads,

@@ -16,18 +16,24 @@ __all__ = ["Attempt", "Generation"]
 
 _STATUSES = "'started', 'completed', 'failed', 'refused', 'incomplete', 'cancelled', 'abandoned'"
 
+_OF_A_RUN = text("run_id IS NOT NULL")
+
 # What is added up of a run's or a model version's generations: in the index itself, so that sums
 # over hundreds of thousands of them read no row.
 _RUN_SUMS = ("status", "reused_from_id", "cost")
 _MODEL_SUMS = ("purpose", "status", "reused_from_id", "input_tokens", "output_tokens", "cost")
 
-
-def _index(name: str, *columns: str, where: str | None = None) -> Index:
-    """Return an index of generations, over the rows that meet a condition if one is given."""
-    condition = None if where is None else text(where)
-    return Index(
-        f"ix_generation_{name}", *columns, sqlite_where=condition, postgresql_where=condition
-    )
+_PARTIAL = (
+    (("run_id", "started_at", *_RUN_SUMS), "run_id IS NOT NULL"),
+    (("status", "started_at"), "status != 'completed'"),
+    (("finish_reason", "started_at"), "finish_reason != 'stop'"),
+    (("error_code", "started_at"), "error_code IS NOT NULL"),
+    (("subject",), "subject IS NOT NULL"),
+    (("request_id",), "request_id IS NOT NULL"),
+    (("trace_id",), "trace_id IS NOT NULL"),
+    (("reused_from_id",), "reused_from_id IS NOT NULL"),
+)
+"""Indexes of generations: the columns, and the rows that are in them."""
 
 
 class Generation(Base):
@@ -62,18 +68,19 @@ class Generation(Base):
             name="tokens_unless_unreported",
         ),
         CheckConstraint("purpose != 'experiment' OR run_id IS NOT NULL", name="experiment_has_run"),
-        _index("subject", "subject", where="subject IS NOT NULL"),
         # Lists of answers, newest first: each filter alone finds its rows in order.
-        _index("purpose", "purpose", "started_at"),
-        _index("run_id", "run_id", "started_at", *_RUN_SUMS, where="run_id IS NOT NULL"),
-        _index("prompt_version_id", "prompt_version_id", "started_at"),
-        _index("model_version_id", "model_version_id", "started_at", *_MODEL_SUMS),
-        _index("status", "status", "started_at", where="status != 'completed'"),
-        _index("finish_reason", "finish_reason", "started_at", where="finish_reason != 'stop'"),
-        _index("error_code", "error_code", "started_at", where="error_code IS NOT NULL"),
-        _index("request_id", "request_id", where="request_id IS NOT NULL"),
-        _index("trace_id", "trace_id", where="trace_id IS NOT NULL"),
-        _index("reused_from_id", "reused_from_id", where="reused_from_id IS NOT NULL"),
+        Index("ix_generation_purpose", "purpose", "started_at"),
+        Index("ix_generation_prompt_version_id", "prompt_version_id", "started_at"),
+        Index("ix_generation_model_version_id", "model_version_id", "started_at", *_MODEL_SUMS),
+        *(
+            Index(
+                f"ix_generation_{columns[0]}",
+                *columns,
+                sqlite_where=text(condition),
+                postgresql_where=text(condition),
+            )
+            for columns, condition in _PARTIAL
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -121,11 +128,20 @@ class Attempt(Base):
     generation: `generation_id` is no foreign key on purpose."""
 
     __tablename__ = "attempt"
-    __table_args__ = (Index("ix_attempt_generation_id", "generation_id"),)
+    __table_args__ = (
+        Index("ix_attempt_generation_id", "generation_id"),
+        # With what is added up of a run's calls in a month.
+        Index(
+            "ix_attempt_run_id",
+            *("run_id", "started_at", "cost", "outcome", "output_tokens"),
+            sqlite_where=_OF_A_RUN,
+            postgresql_where=_OF_A_RUN,
+        ),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     generation_id: Mapped[UUID]
-    run_id: Mapped[UUID | None] = mapped_column(ForeignKey("run.id"), index=True)
+    run_id: Mapped[UUID | None] = mapped_column(ForeignKey("run.id"))
     number: Mapped[int]
     started_at: Mapped[datetime] = mapped_column(UTCDateTime)
     latency_ms: Mapped[float]

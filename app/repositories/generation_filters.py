@@ -1,19 +1,24 @@
 """The parts of statements that lists of generations are made of.
 
-A list is a union of branches, and each branch is one range of an index that holds its rows in the
-order of time: one status, one run, one prompt version, at least one purpose. So a page reads about
-as many rows as it shows, and no planner is tempted to walk through everything in search of a few.
-`_branches` says which filter makes the branches: the one that lets the fewest rows through.
+A list is walked by one filter, the one that lets the fewest rows through (`walk_of`): a union of
+ranges, each of one index that holds its rows in the order of time. So a page reads about as many
+rows as it shows, and no planner is tempted to walk through everything in search of a few. What the
+other filters ask (`rest`) is looked for among a bounded number of the rows of that walk (`window`).
+
+Who sees some names only walks through their runs and aliases. Where those are many, the newest of
+them make the ranges, and the window ends where the next one would begin to matter (`newest`).
 
 A chat call is created as its generation begins, so `chat_call.created_at` is the same order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import reduce
+from operator import add
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -25,7 +30,7 @@ from sqlalchemy import (
     case,
     desc,
     exists,
-    false,
+    func,
     literal,
     or_,
     select,
@@ -36,10 +41,14 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from app.models import (
+    Alias,
     ChatCall,
     Generation,
     Judgement,
+    ModelVersion,
+    PromptVersion,
     Review,
+    Run,
     Score,
     Scorer,
 )
@@ -47,13 +56,44 @@ from app.repositories.provenance import last_mark
 from app.schemas.generations import Amount, GenerationFilter
 from app.schemas.reviews import MARKS
 
-__all__ = ["Place", "Scope", "amounts", "listed", "visible"]
+__all__ = [
+    "MOST_RANGES",
+    "Group",
+    "Place",
+    "Scope",
+    "Walk",
+    "Window",
+    "amounts",
+    "carried",
+    "counted",
+    "newest",
+    "rest",
+    "visible",
+    "walk_of",
+    "window",
+]
 
-_MOST_BRANCHES: Final = 60
+MOST_RANGES: Final = 16
+"""Ranges of one window: more cost a planner more than they save."""
+
 _PURPOSES: Final = ("experiment", "judge", "chat")
+_AMOUNTS: Final[Mapping[Amount, Sequence[str]]] = {
+    "cost": ("cost",),
+    "latency_ms": ("latency_ms",),
+    "tokens": ("input_tokens", "output_tokens"),
+    "score": (),
+}
+"""Columns of generations that amounts are the sums of; scores are rows of their own."""
+
+_OWNERS: Final[Mapping[str, InstrumentedAttribute[UUID]]] = {
+    "run_id": Run.id,
+    "prompt_version_id": PromptVersion.id,
+    "model_version_id": ModelVersion.id,
+    "alias_id": Alias.id,
+}
 
 Conditions = list[ColumnElement[bool]]
-Places = CompoundSelect[*tuple[Any, ...]]
+Window = CompoundSelect[*tuple[Any, ...]]
 
 
 class Place(NamedTuple):
@@ -68,12 +108,15 @@ class Scope:
     """A filter whose names are ids. None is no such filter; an empty sequence lets nothing pass.
 
     `seen_runs` and `seen_aliases` are those in sight; None is all of them, and then also what
-    belongs to none.
+    belongs to none. `own_runs` and `own_aliases` are those of them that can have what is wanted.
+    `runs` and `aliases` are in sight and can have it.
     """
 
     wanted: GenerationFilter
     seen_runs: Sequence[UUID] | None = None
     seen_aliases: Sequence[UUID] | None = None
+    own_runs: Sequence[UUID] | None = None
+    own_aliases: Sequence[UUID] | None = None
     runs: Sequence[UUID] | None = None
     examples: Sequence[UUID] | None = None
     prompt_versions: Sequence[UUID] | None = None
@@ -90,181 +133,309 @@ class Scope:
         """Whether no generation can be in it."""
         ids = (self.runs, self.examples, self.prompt_versions, self.model_versions, self.aliases)
         sees_nothing = self.seen_runs == [] and self.seen_aliases == []
-        return sees_nothing or any(found is not None and not found for found in ids)
+        purposes = self.wanted.purposes
+        no_chats = self.asks_of_chats and bool(purposes) and "chat" not in purposes
+        return sees_nothing or no_chats or any(found is not None and not found for found in ids)
+
+    @property
+    def asks_of_chats(self) -> bool:
+        """Whether only answers in production can be in it."""
+        wanted = self.wanted
+        return bool(self.aliases is not None or wanted.endings or wanted.conversation_id)
 
 
 @dataclass(frozen=True, slots=True)
-class _Branch:
-    """One part of the list: `narrow` is what makes it a range of an index.
+class Group:
+    """Ranges of one index, one for each value of its first column; without a column what it is
+    told `also` is one range. One `of_chats` is read from `chat_call`."""
 
-    One `of_chats` is read from `chat_call`; one that `is_seen` holds nothing out of sight.
-    """
-
-    narrow: ColumnElement[bool]
+    column: InstrumentedAttribute[Any] | None
+    values: Sequence[Any] = ()
+    also: Sequence[ColumnElement[bool]] = ()
     of_chats: bool = False
-    is_seen: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        return self.column is not None and not self.values
+
+    def ranges(self) -> Conditions:
+        """Return the conditions of the ranges; all values are one if they are too many."""
+        if self.column is None or len(self.values) > MOST_RANGES:
+            return [self.together()]
+        return [and_(self.column == value, *self.also) for value in dict.fromkeys(self.values)]
+
+    def together(self) -> ColumnElement[bool]:
+        """Return the condition of all ranges."""
+        if self.column is None:
+            return and_(true(), *self.also)
+        return and_(self.column.in_(self.values), *self.also)
 
 
-def listed(scope: Scope, before: Place | None, limit: int, *, in_order: bool = True) -> Places:
-    """Return the statement of up to `limit` places older than one, newest first.
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """By which ranges the rows of a list are read, and the names of the filters that these meet."""
 
-    Without an order, which counting does not need, any of them.
-    """
+    wanted: GenerationFilter
+    groups: Sequence[Group]
+    told: frozenset[str]
+
+    def is_of_all(self, scope: Scope) -> bool:
+        """Whether what is out of sight is among the rows, whatever it is."""
+        return not (scope.sees_all or self.told & {"sight", "sight_but_judges"})
+
+
+def walk_of(scope: Scope) -> Walk:
+    """Return the walk that reads the fewest rows."""
+    groups, told = _rare(scope) or _common(scope)
+    if all(group.of_chats for group in groups):
+        told |= {"purposes"}
+    return Walk(scope.wanted, [it for it in groups if not it.is_empty], told)
+
+
+_Walked = tuple[list[Group], frozenset[str]]
+
+
+def _rare(scope: Scope) -> _Walked | None:
+    """Return a walk through what there is little of, if that is wanted."""
+    wanted = scope.wanted
+    if found := _few(scope):
+        also = [condition for conditions in found.values() for condition in conditions]
+        return [Group(None, also=also)], frozenset(found)
+    if wanted.conversation_id:
+        group = Group(ChatCall.conversation_id, [wanted.conversation_id], of_chats=True)
+        return [group], frozenset({"conversation_id"})
+    if scope.runs is not None:
+        return [Group(Generation.run_id, scope.runs)], frozenset({"runs", "sight"})
+    if wanted.statuses and "completed" not in wanted.statuses:
+        also = [Generation.status != _word("completed")]
+        return [Group(Generation.status, wanted.statuses, also)], frozenset({"statuses"})
+    if wanted.error_code:
+        return [Group(Generation.error_code, [wanted.error_code])], frozenset({"error_code"})
+    if wanted.endings and "completed" not in wanted.endings:
+        group = Group(ChatCall.ending, wanted.endings, of_chats=True)
+        return [group], frozenset({"endings"})
+    if wanted.finish_reason and wanted.finish_reason != "stop":
+        also = [Generation.finish_reason != _word("stop")]
+        group = Group(Generation.finish_reason, [wanted.finish_reason], also)
+        return [group], frozenset({"finish_reason"})
+    return None
+
+
+def _few(scope: Scope) -> dict[str, Conditions]:
+    """Return the filters that one or a few rows meet: ids, end users, marks, examples."""
+    wanted = scope.wanted
+    one: dict[str, tuple[InstrumentedAttribute[Any], Any]] = {
+        "request_id": (Generation.request_id, wanted.request_id),
+        "trace_id": (Generation.trace_id, wanted.trace_id),
+        "request_hash": (Generation.request_hash, wanted.request_hash),
+        "reused_from_id": (Generation.reused_from_id, wanted.reused_from_id),
+        "subject": (Generation.subject, wanted.subject),
+    }
+    found = {name: [column == it] for name, (column, it) in one.items() if it is not None}
+    if wanted.review in ("ok", "flagged"):
+        found["review"] = _marked(wanted.review)
+    if scope.examples is not None:
+        found["examples"] = [Generation.example_id.in_(scope.examples)]
+        found["runs"] = [Generation.run_id.in_(scope.runs or ())]
+    return found
+
+
+def _common(scope: Scope) -> _Walked:
+    """Return a walk through what there is much of. Who sees some names only walks through those,
+    lest all that they read be out of their sight."""
+    wanted = scope.wanted
+    if scope.aliases is not None:
+        group = Group(ChatCall.alias_id, scope.aliases, of_chats=True)
+        return [group], frozenset({"aliases", "sight"})
+    if not scope.sees_all:
+        return _of_sight(scope)
+    if scope.prompt_versions is not None:
+        group = Group(Generation.prompt_version_id, scope.prompt_versions)
+        return [group], frozenset({"prompt_versions"})
+    if scope.model_versions is not None:
+        group = Group(Generation.model_version_id, scope.model_versions)
+        return [group], frozenset({"model_versions"})
+    if wanted.endings:
+        return [Group(ChatCall.ending, wanted.endings, of_chats=True)], frozenset({"endings"})
+    group = Group(Generation.purpose, wanted.purposes or _PURPOSES)
+    return [group], frozenset({"purposes"})
+
+
+def _of_sight(scope: Scope) -> _Walked:
+    """Return a walk through the runs and aliases in sight. Of judges all is read: their questions
+    are in sight as the answers are that they were asked about."""
+    purposes = ("chat",) if scope.asks_of_chats else scope.wanted.purposes or _PURPOSES
+    groups = []
+    if "experiment" in purposes:
+        groups.append(
+            Group(Generation.purpose, ["experiment"])
+            if scope.own_runs is None
+            else Group(
+                Generation.run_id, scope.own_runs, [Generation.purpose == _word("experiment")]
+            )
+        )
+    if "chat" in purposes:
+        groups.append(
+            Group(Generation.purpose, ["chat"])
+            if scope.own_aliases is None
+            else Group(ChatCall.alias_id, scope.own_aliases, of_chats=True)
+        )
+    if "judge" in purposes:
+        groups.append(Group(Generation.purpose, ["judge"]))
+    return groups, frozenset({"purposes", "sight_but_judges" if "judge" in purposes else "sight"})
+
+
+def newest(
+    group: Group, wanted: GenerationFilter, before: Place | None
+) -> Select[*tuple[UUID, datetime | None]]:
+    """Return the statement of a group's ids whose rows begin latest, and of when: one more than
+    there may be ranges."""
+    assert group.column is not None  # noqa: S101 - only ids are many
+    owner = _OWNERS[group.column.key]
+    at, _ = _columns(group)
+    limits = _times(at, wanted)
+    if before is not None:
+        limits.append(at <= before.at)
+    last = select(func.max(at)).where(group.column == owner, *group.also, *limits).scalar_subquery()
+    return (
+        select(owner, last)
+        .where(owner.in_(group.values))
+        .order_by(last.desc().nulls_last())
+        .limit(MOST_RANGES + 1)
+    )
+
+
+def window(
+    wanted: GenerationFilter,
+    groups: Sequence[Group],
+    before: Place | None,
+    *,
+    above: datetime | None = None,
+    limit: int,
+    carries: Sequence[str] | None = None,
+) -> Window:
+    """Return the statement of up to `limit` places older than one, newest first, and begun after
+    `above`; if it `carries` anything, then what generations were wanted for, and these columns."""
     parts = []
-    for branch in _branches(scope):
-        part = _places(scope, branch, before).limit(limit)
-        if in_order:
-            at, id_ = _columns(branch)
-            part = part.order_by(at.desc(), id_.desc())
-        found = part.subquery()
-        parts.append(select(found.c.at, found.c.id))
-    union = union_all(*parts).limit(limit)
-    return union.order_by(desc("at"), desc("id")) if in_order else union
+    for group in groups:
+        at, id_ = _columns(group)
+        conditions = _times(at, wanted)
+        if above is not None:
+            conditions.append(at > above)
+        if before is not None:
+            conditions.append(tuple_(at, id_) < before)
+        for narrow in group.ranges():
+            part = _rows(group, carries=carries).where(narrow, *conditions)
+            found = part.order_by(at.desc(), id_.desc()).limit(limit).subquery()
+            parts.append(select(*found.c))
+    return union_all(*parts).order_by(desc("at"), desc("id")).limit(limit)
 
 
-def _columns(branch: _Branch) -> tuple[Any, Any]:
-    if branch.of_chats:
+def counted(walk: Walk, most: int) -> Select[*tuple[int]]:
+    """Return the statement that counts the rows of a walk up to a bound."""
+    parts = []
+    for group in walk.groups:
+        at, _ = _columns(group)
+        found = _rows(group).where(group.together(), *_times(at, walk.wanted)).limit(most)
+        parts.append(select(found.subquery().c.id))
+    return select(func.count()).select_from(union_all(*parts).limit(most).subquery())
+
+
+def _columns(group: Group) -> tuple[Any, Any]:
+    if group.of_chats:
         return ChatCall.created_at, ChatCall.generation_id
     return Generation.started_at, Generation.id
 
 
-def _places(scope: Scope, branch: _Branch, before: Place | None) -> Select[*tuple[datetime, UUID]]:
-    wanted = scope.wanted
-    at, id_ = _columns(branch)
+def _rows(group: Group, *, carries: Sequence[str] | None = None) -> Select[*tuple[Any, ...]]:
+    at, id_ = _columns(group)
     statement = select(at.label("at"), id_.label("id"))
-    of_generations = _conditions(scope, of_chats=branch.of_chats)
-    if not branch.of_chats:
-        if not (branch.is_seen or scope.sees_all):
-            of_generations.append(visible(scope))
-        if _asks_of_chats(scope):
-            statement = statement.join(ChatCall, ChatCall.generation_id == Generation.id)
-    elif of_generations:
-        statement = statement.join(Generation, Generation.id == ChatCall.generation_id)
-    if branch.of_chats and scope.seen_aliases is not None:
-        statement = statement.where(ChatCall.alias_id.in_(scope.seen_aliases))
-    statement = statement.where(branch.narrow, *of_generations, *_of_chat_calls(scope))
+    if carries is None:
+        return statement
+    purpose: ColumnElement[str] = Generation.purpose.expression
+    if group.of_chats:
+        purpose = _word("chat")
+        if carries:
+            statement = statement.join(Generation, Generation.id == ChatCall.generation_id)
+    columns = (getattr(Generation, name) for name in dict.fromkeys(carries))
+    return statement.add_columns(purpose.label("purpose"), *columns)
+
+
+def _times(at: Any, wanted: GenerationFilter) -> Conditions:
+    found: Conditions = []
     if wanted.since is not None:
-        statement = statement.where(at >= wanted.since)
+        found.append(at >= wanted.since)
     if wanted.until is not None:
-        statement = statement.where(at < wanted.until)
-    if before is not None:
-        statement = statement.where(tuple_(at, id_) < before)
-    return statement
+        found.append(at < wanted.until)
+    return found
 
 
-def _asks_of_chats(scope: Scope) -> bool:
+def carried(scope: Scope, walk: Walk) -> list[str]:
+    """Return the columns of generations, besides `purpose`, that what a walk does not know takes:
+    few, since a window is sorted with them, and since nobody reads its generations once more."""
     wanted = scope.wanted
-    return bool(scope.aliases or wanted.endings or wanted.conversation_id)
+    found = [column for column, _ in _unknown(scope, walk)]
+    if walk.is_of_all(scope):
+        found.append("run_id")
+    for amount in {**wanted.least, **wanted.most}:
+        found += _AMOUNTS[amount]
+    if wanted.text:
+        found += ["request_content_id", "output_content_id"]
+    return [column for column in found if column != "purpose"]
 
 
-def _branches(scope: Scope) -> list[_Branch]:
-    wanted = scope.wanted
-    if wanted.request_id or wanted.trace_id or wanted.request_hash or wanted.reused_from_id:
-        return [_Branch(true())]
-    if wanted.conversation_id:
-        return [_Branch(true(), of_chats=True)]
-    if wanted.subject or wanted.review in ("ok", "flagged") or scope.examples is not None:
-        return [_Branch(true())]
-    if scope.runs is not None:
-        return _each(Generation.run_id, scope.runs, is_seen=True)
-    if wanted.statuses and "completed" not in wanted.statuses:
-        return _each(Generation.status, wanted.statuses)
-    if wanted.error_code:
-        return [_Branch(true())]
-    if wanted.endings and "completed" not in wanted.endings:
-        return _each(ChatCall.ending, wanted.endings, of_chats=True)
-    if wanted.finish_reason and wanted.finish_reason != "stop":
-        return [_Branch(true())]
-    if scope.prompt_versions is not None:
-        return _each(Generation.prompt_version_id, scope.prompt_versions)
-    if scope.model_versions is not None:
-        return _each(Generation.model_version_id, scope.model_versions)
-    if scope.aliases is not None:
-        return _each(ChatCall.alias_id, scope.aliases, of_chats=True)
-    if wanted.endings:
-        return _each(ChatCall.ending, wanted.endings, of_chats=True)
-    purposes = wanted.purposes or _PURPOSES
-    return [branch for it in purposes for branch in _of_purpose(it, scope)] or [_Branch(false())]
-
-
-def _of_purpose(purpose: str, scope: Scope) -> list[_Branch]:
-    """Return the branches of a purpose: those in sight one by one where they are few."""
-    is_it: ColumnElement[bool] = Generation.purpose == purpose
-    if purpose == "experiment" and scope.seen_runs is not None:
-        if len(scope.seen_runs) <= _MOST_BRANCHES:
-            return _each(Generation.run_id, scope.seen_runs, is_seen=True)
-        return [_Branch(and_(is_it, Generation.run_id.in_(scope.seen_runs)), is_seen=True)]
-    if purpose == "chat" and scope.seen_aliases is not None:
-        return _each(ChatCall.alias_id, scope.seen_aliases, of_chats=True)
-    if purpose == "judge" and not scope.sees_all:
-        return [_Branch(and_(is_it, _of_judges(scope)), is_seen=True)]
-    return [_Branch(is_it, is_seen=True)]
-
-
-def _each(
-    column: InstrumentedAttribute[Any],
-    values: Sequence[Any],
-    *,
-    of_chats: bool = False,
-    is_seen: bool = False,
-) -> list[_Branch]:
-    if len(values) > _MOST_BRANCHES:
-        return [_Branch(column.in_(values), of_chats, is_seen)]
-    return [_Branch(column == value, of_chats, is_seen) for value in dict.fromkeys(values)]
-
-
-def _conditions(scope: Scope, *, of_chats: bool) -> Conditions:
-    """Return what generations must be, also where it makes the branches; those that are read as
-    chat calls need not be told that they are of production."""
-    wanted = scope.wanted
-    purposes = None if of_chats and "chat" in wanted.purposes else wanted.purposes or None
-    several: list[tuple[InstrumentedAttribute[Any], Sequence[Any] | None]] = [
-        (Generation.run_id, scope.runs),
-        (Generation.example_id, scope.examples),
-        (Generation.prompt_version_id, scope.prompt_versions),
-        (Generation.model_version_id, scope.model_versions),
-        (Generation.purpose, purposes),
-        (Generation.status, wanted.statuses or None),
+def rest(scope: Scope, walk: Walk, row: Any) -> Conditions:
+    """Return what a walk's rows must still be, in columns of a window, but for text and amounts."""
+    found: Conditions = [
+        getattr(row, column).in_(values) for column, values in _unknown(scope, walk)
     ]
-    one: list[tuple[InstrumentedAttribute[Any], Any]] = [
-        (Generation.error_code, wanted.error_code),
-        (Generation.finish_reason, wanted.finish_reason),
-        (Generation.subject, wanted.subject),
-        (Generation.request_id, wanted.request_id),
-        (Generation.trace_id, wanted.trace_id),
-        (Generation.request_hash, wanted.request_hash),
-        (Generation.reused_from_id, wanted.reused_from_id),
+    if of_calls := _of_calls(scope, walk):
+        found.append(exists().where(ChatCall.generation_id == row.id, *of_calls))
+    if scope.wanted.review == "none":
+        found.append(~exists().where(Review.generation_id == row.id, *_marks()))
+    if "sight_but_judges" in walk.told:
+        found.append(case((row.purpose == "judge", _of_judges(row, scope)), else_=true()))
+    elif walk.is_of_all(scope):
+        found.append(visible(scope, row))
+    return found
+
+
+def _unknown(scope: Scope, walk: Walk) -> list[tuple[str, Sequence[Any]]]:
+    """Return the columns of generations that a walk does not know, and their values."""
+    wanted = scope.wanted
+    several: list[tuple[str, str, Sequence[Any] | None]] = [
+        ("runs", "run_id", scope.runs),
+        ("prompt_versions", "prompt_version_id", scope.prompt_versions),
+        ("model_versions", "model_version_id", scope.model_versions),
+        ("purposes", "purpose", wanted.purposes or None),
+        ("statuses", "status", wanted.statuses or None),
+        ("error_code", "error_code", _one(wanted.error_code)),
+        ("finish_reason", "finish_reason", _one(wanted.finish_reason)),
     ]
     return [
-        *(column.in_(values) for column, values in several if values is not None),
-        *(column == value for column, value in one if value is not None),
-        *_of_partial_indexes(wanted),
-        *_reviewed(wanted),
+        (column, values)
+        for name, column, values in several
+        if values is not None and name not in walk.told
     ]
 
 
-def _of_chat_calls(scope: Scope) -> Conditions:
-    """Return what chat calls must be."""
+def _one(value: Any) -> Sequence[Any] | None:
+    return None if value is None else [value]
+
+
+def _of_calls(scope: Scope, walk: Walk) -> Conditions:
+    """Return what the chat calls of a walk's rows must still be."""
     wanted = scope.wanted
-    found: Conditions = []
-    if scope.aliases is not None:
-        found.append(ChatCall.alias_id.in_(scope.aliases))
-    if wanted.endings:
-        found.append(ChatCall.ending.in_(wanted.endings))
-    if wanted.conversation_id is not None:
-        found.append(ChatCall.conversation_id == wanted.conversation_id)
-    return found
-
-
-def _of_partial_indexes(wanted: GenerationFilter) -> Conditions:
-    """Return what the conditions imply, in the words of the partial indexes: SQLite and a prepared
-    statement know them by these alone."""
-    found: Conditions = []
-    if wanted.statuses and "completed" not in wanted.statuses:
-        found.append(Generation.status != _word("completed"))
-    if wanted.finish_reason and wanted.finish_reason != "stop":
-        found.append(Generation.finish_reason != _word("stop"))
-    return found
+    several: list[tuple[str, InstrumentedAttribute[Any], Sequence[Any] | None]] = [
+        ("aliases", ChatCall.alias_id, scope.aliases),
+        ("endings", ChatCall.ending, wanted.endings or None),
+        ("conversation_id", ChatCall.conversation_id, _one(wanted.conversation_id)),
+    ]
+    return [
+        column.in_(values)
+        for name, column, values in several
+        if values is not None and name not in walk.told
+    ]
 
 
 def _word(text: str) -> ColumnElement[str]:
@@ -272,29 +443,29 @@ def _word(text: str) -> ColumnElement[str]:
     return literal(text, literal_execute=True)
 
 
-def _reviewed(wanted: GenerationFilter) -> Conditions:
-    if wanted.review is None:
-        return []
-    marks = (Review.criterion == _word(MARKS), Review.source == _word("entered"))
-    if wanted.review == "none":
-        return [~exists().where(Review.generation_id == Generation.id, *marks)]
-    marked = select(Review.generation_id).where(Review.label == wanted.review, *marks)
-    return [Generation.id.in_(marked), last_mark() == wanted.review]
+def _marks() -> Conditions:
+    return [Review.criterion == _word(MARKS), Review.source == _word("entered")]
 
 
-def visible(scope: Scope) -> ColumnElement[bool]:
-    """Return that the statement's generation is in sight."""
+def _marked(mark: str) -> Conditions:
+    """Return that a generation was last marked so."""
+    marked = select(Review.generation_id).where(Review.label == mark, *_marks())
+    return [Generation.id.in_(marked), last_mark() == mark]
+
+
+def visible(scope: Scope, row: Any) -> ColumnElement[bool]:
+    """Return that a generation, or a row of a window, is in sight."""
     if scope.sees_all:
         return true()
     # No `or_`: PostgreSQL would take the index of purposes for it and read everything.
     return case(
-        (Generation.purpose == "experiment", _of_experiments(Generation, scope)),
-        (Generation.purpose == "chat", _of_chats(Generation, scope)),
-        else_=_of_judges(scope),
+        (row.purpose == "experiment", _of_experiments(row, scope)),
+        (row.purpose == "chat", _of_chats(row, scope)),
+        else_=_of_judges(row, scope),
     )
 
 
-def _of_judges(scope: Scope) -> ColumnElement[bool]:
+def _of_judges(row: Any, scope: Scope) -> ColumnElement[bool]:
     """Return that a judge's question is in sight: as the answer is that it was asked about."""
     judged = aliased(Generation)
     about = (
@@ -302,14 +473,14 @@ def _of_judges(scope: Scope) -> ColumnElement[bool]:
         .select_from(Judgement)
         .join(judged, judged.id == Judgement.judged_generation_id)
         .where(
-            Judgement.generation_id == Generation.id,
+            Judgement.generation_id == row.id,
             or_(_of_experiments(judged, scope), _of_chats(judged, scope)),
         )
         .exists()
     )
     if scope.seen_runs is not None:
         return about
-    return or_(about, ~exists().where(Judgement.generation_id == Generation.id))
+    return or_(about, ~exists().where(Judgement.generation_id == row.id))
 
 
 def _of_experiments(generation: Any, scope: Scope) -> ColumnElement[bool]:
@@ -332,31 +503,33 @@ def _of_chats(generation: Any, scope: Scope) -> ColumnElement[bool]:
     return and_(is_one, alias.in_(scope.seen_aliases))
 
 
-def amounts(wanted: GenerationFilter) -> Conditions:
-    """Return the filters that no index knows, but for text."""
-    columns: dict[Amount, ColumnElement[Any]] = {
-        "cost": Generation.cost.expression,
-        "latency_ms": Generation.latency_ms.expression,
-        "tokens": Generation.input_tokens + Generation.output_tokens,
-    }
+def amounts(wanted: GenerationFilter, row: Any) -> Conditions:
+    """Return what no index knows, but for text, in columns of a window."""
     found: Conditions = []
-    for name, column in columns.items():
+    for name, columns in _AMOUNTS.items():
+        if not columns:
+            continue
         if (least := wanted.least.get(name)) is not None:
-            found.append(column >= _amount(name, least))
+            found.append(_sum(row, columns) >= _amount(name, least))
         if (most := wanted.most.get(name)) is not None:
-            found.append(column <= _amount(name, most))
+            found.append(_sum(row, columns) <= _amount(name, most))
     if wanted.scorer is not None:
-        found.append(_scored(wanted, wanted.scorer))
+        found.append(_scored(wanted, wanted.scorer, row))
     return found
+
+
+def _sum(row: Any, columns: Sequence[str]) -> ColumnElement[Any]:
+    first, *others = (getattr(row, column) for column in columns)
+    return reduce(add, others, first)
 
 
 def _amount(name: Amount, value: float) -> Decimal | float:
     return Decimal(str(value)) if name == "cost" else value
 
 
-def _scored(wanted: GenerationFilter, scorer: str) -> ColumnElement[bool]:
+def _scored(wanted: GenerationFilter, scorer: str, row: Any) -> ColumnElement[bool]:
     scorers = select(Scorer.id).where(Scorer.name == scorer)
-    conditions = [Score.generation_id == Generation.id, Score.scorer_id.in_(scorers)]
+    conditions = [Score.generation_id == row.id, Score.scorer_id.in_(scorers)]
     if (least := wanted.least.get("score")) is not None:
         conditions.append(Score.value >= least)
     if (most := wanted.most.get("score")) is not None:

@@ -1,19 +1,20 @@
 """Generations in lists: of everything that somebody may see, newest first.
 
-What an index knows is found in all of them. What none knows (texts, sums, scores) is looked for
-among a bounded number of rows that the other filters let through; whoever wants to look further
-goes on from there.
+A list is walked by its strongest filter, and what that one's index knows is found in all rows. What
+it does not know (the other filters, sums, scores, texts) is looked for among a bounded number of
+the rows of that walk; whoever wants to look further goes on from there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
-    CompoundSelect,
+    ColumnElement,
     Select,
     Subquery,
     Table,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    true,
     tuple_,
 )
 from sqlalchemy.orm import aliased
@@ -32,6 +34,8 @@ from app.models import (
     Content,
     Dataset,
     DatasetVersion,
+    Deployment,
+    DeploymentTarget,
     Example,
     Experiment,
     Generation,
@@ -41,24 +45,47 @@ from app.models import (
     Prompt,
     PromptVersion,
     Run,
+    Variant,
 )
 from app.repositories.content import ContentRepository, decode_body
 from app.repositories.counting import count_up_to
-from app.repositories.generation_filters import Place, Scope, amounts, listed, visible
+from app.repositories.generation_filters import (
+    MOST_RANGES,
+    Group,
+    Place,
+    Scope,
+    Walk,
+    Window,
+    amounts,
+    carried,
+    counted,
+    newest,
+    rest,
+    visible,
+    walk_of,
+    window,
+)
 from app.repositories.prefixes import below
 from app.repositories.provenance import facts, told
 from app.repositories.text_search import holds_text, may_hold_text
-from app.schemas.generations import GenerationFacts, GenerationFilter, SameAnswers, Sight
+from app.schemas.generations import (
+    GenerationFacts,
+    GenerationFilter,
+    SameAnswers,
+    Sight,
+)
 from app.schemas.pages import MAX_COUNTED
 
 __all__ = ["MAX_SEARCHED", "Found", "GenerationListRepository"]
 
 MAX_SEARCHED: Final = 10_000
-"""Rows among which a filter is looked for that no index knows."""
+"""Rows among which is looked for what a list is not walked by."""
 
+_FIRST_SEARCHED: Final = 250  # rows, which hold a page of what is not rare
 _MOST_COMPARED: Final = 1_000  # answers to one request
 _CANDIDATES: Final = 500  # texts that are read to see whether they hold what is searched
 _BATCH: Final = 200  # a bound on the number of SQL parameters
+_LAST_ID: Final = UUID(int=2**128 - 1)
 _CONTENT: Table = Content.__table__  # type: ignore[assignment] # declarative tables are tables
 
 
@@ -66,8 +93,9 @@ _CONTENT: Table = Content.__table__  # type: ignore[assignment] # declarative ta
 class Found:
     """Some rows of a list, in order; `behind` is where the list goes on if there is more.
 
-    `searched` is how many rows were looked at for a filter without an index, `is_bounded` that
-    there are more of them, and `read_chats` that texts of production were among them.
+    `searched` is how many rows in sight were looked at, where that is no index's doing alone,
+    `is_bounded` that there are more of them, and `read_chats` that texts of production were among
+    them.
     """
 
     items: Sequence[GenerationFacts]
@@ -93,22 +121,22 @@ class GenerationListRepository:
     ) -> Found:
         """Return up to `limit` generations that are older than a place, newest first."""
         scope = await self._scope(wanted, sight)
-        if scope.is_empty:
+        walk = walk_of(scope)
+        if scope.is_empty or not walk.groups:
             return Found((), 0, None, searched=0 if wanted.is_bounded else None)
-        if wanted.is_bounded:
-            return await self._searched(scope, before, limit)
-        places = await self._places(listed(scope, before, limit + 1))
-        more = len(places) > limit
-        return Found(
-            await self._facts(places[:limit]),
-            await self._count(scope),
-            places[limit - 1] if more else None,
-        )
+        search = _Search(scope, walk, limit)
+        if search.is_needed:
+            return await self._searched(search, before)
+        statement, floor = await self._window(walk, before, limit + 1)
+        places = await self._places(statement)
+        total = await self._session.scalar(counted(walk, MAX_COUNTED)) or 0
+        behind = places[limit - 1] if len(places) > limit else floor
+        return Found(await self._facts(places[:limit]), total, behind)
 
     async def same_answers(self, generation_id: UUID, sight: Sight) -> SameAnswers:
         """Return how often the request of a generation was made elsewhere, in sight."""
         generation = await self._session.get_one(Generation, generation_id)
-        seen = visible(await self._scope(GenerationFilter(), sight))
+        seen = visible(await self._scope(GenerationFilter(), sight), Generation)
         original = generation.reused_from_id or generation.id
         in_sight = select(Generation.id).where(Generation.id != generation_id, seen)
         reused = in_sight.where(Generation.reused_from_id == original)
@@ -149,57 +177,102 @@ class GenerationListRepository:
         found = [_said(decode_body(row[0])) for row in await self._session.execute(bodies)]
         return len(found), sum(said == answer for said in found)
 
-    async def _count(self, scope: Scope) -> int:
-        some = listed(scope, None, MAX_COUNTED, in_order=False).subquery()
-        return await self._session.scalar(select(func.count()).select_from(some)) or 0
+    async def _window(
+        self, walk: Walk, before: Place | None, limit: int, *, carries: Sequence[str] | None = None
+    ) -> tuple[Window, Place | None]:
+        """Return the statement of a walk's next rows; and where they end, if not all of the runs
+        and the like that it goes through are among its ranges."""
+        groups: list[Group] = []
+        above: datetime | None = None
+        for group in walk.groups:
+            if len(group.values) > MOST_RANGES:
+                found = (await self._session.execute(newest(group, walk.wanted, before))).all()
+                ids = [id_ for id_, at in found if at is not None]
+                times = [at for _, at in found if at is not None]
+                if len(ids) <= MOST_RANGES:
+                    group = replace(group, values=ids)
+                # With as many at the very same time nothing would be above the last.
+                elif times[0] > times[-1]:
+                    group = replace(group, values=ids[:-1])
+                    above = times[-1] if above is None else max(above, times[-1])
+            groups.append(group)
+        some = [group for group in groups if not group.is_empty] or groups[:1]
+        statement = window(walk.wanted, some, before, above=above, limit=limit, carries=carries)
+        return statement, None if above is None else Place(above, _LAST_ID)
 
-    async def _searched(self, scope: Scope, before: Place | None, limit: int) -> Found:
-        """Look for what no index knows among the next rows that the other filters let through."""
-        text = scope.wanted.text
-        window = listed(scope, before, MAX_SEARCHED).subquery()
-        most = limit if text is None else _CANDIDATES
-        candidates = await self._places(_matching(scope.wanted, window, most))
-        fitting = await self._fitting(text, [place.id for place in candidates])
-        found = [place for place in candidates if place.id in fitting][:limit]
-        is_full = len(found) == limit
+    async def _searched(self, search: _Search, before: Place | None) -> Found:
+        """Look for what the walk does not know among its next rows: a few first, then as many as
+        are looked at once."""
+        for most in (_FIRST_SEARCHED, MAX_SEARCHED):
+            statement, floor = await self._window(search.walk, before, most, carries=search.carries)
+            rows = statement.subquery("looked_at")
+            candidates = await self._places(search.candidates(rows))
+            fitting = await self._fitting(search.text, [place.id for place in candidates])
+            found = [place for place in candidates if place.id in fitting]
+            if len(found) > search.limit:
+                break
+        is_full = len(found) > search.limit
+        found = found[: search.limit]
         # Where candidates were as many as are read, it is not known what comes behind them.
-        until = found[-1] if is_full else candidates[-1] if len(candidates) == most else None
-        searched, chats = await self._looked_at(window, until)
-        behind = until
-        if until is None and searched == MAX_SEARCHED:
-            last = select(window.c.at, window.c.id).order_by(window.c.at, window.c.id).limit(1)
-            [end] = await self._places(last)
-            behind = end if await self._places(listed(scope, end, 1)) else None
+        cut = candidates[-1] if len(candidates) == search.most else None
+        until = found[-1] if is_full else cut
+        looked = _Looked()
+        if search.walk.wanted.is_bounded or not is_full:
+            looked = await self._looked_at(search, rows, until)
+        behind = until or floor
+        if until is None and looked.rows == most:
+            behind = await self._behind(search.walk, looked.end)
+        is_bounded = behind is not None and not is_full
         return Found(
             await self._facts(found),
-            len(found),
+            await self._total(search, before, found, is_all=behind is None),
             behind,
-            searched=searched,
-            is_bounded=behind is not None and not is_full,
-            read_chats=text is not None and chats > 0,
+            searched=looked.in_sight if search.walk.wanted.is_bounded or is_bounded else None,
+            is_bounded=is_bounded,
+            read_chats=search.text is not None and looked.chats > 0,
         )
 
-    async def _looked_at(self, window: Subquery, until: Place | None) -> tuple[int, int]:
-        """Return how many rows a window has up to a place, and how many of them hold texts of
-        production: chats, and what judges were asked about chats."""
+    async def _behind(self, walk: Walk, end: Place | None) -> Place | None:
+        """Return the end of a window if the walk goes on behind it."""
+        following, floor = await self._window(walk, end, 1)
+        return end if floor is not None or await self._places(following) else None
+
+    async def _total(
+        self, search: _Search, before: Place | None, found: Sequence[Place], *, is_all: bool
+    ) -> int:
+        """Return how many the search finds among the newest rows; of texts and amounts, here."""
+        if search.walk.wanted.is_bounded or (is_all and before is None):
+            return len(found)
+        walk, known = search.walk, 0
+        if search.is_for_judges:
+            *others, judges = walk.groups
+            of_others = counted(replace(walk, groups=others), MAX_COUNTED)
+            known = await self._session.scalar(of_others) or 0
+            walk = replace(walk, groups=[judges])
+        statement, _ = await self._window(walk, None, MAX_SEARCHED, carries=search.carries)
+        counts = search.count(statement.subquery("looked_at"))
+        return min(known + (await self._session.scalar(counts) or 0), MAX_COUNTED)
+
+    async def _looked_at(self, search: _Search, rows: Subquery, until: Place | None) -> _Looked:
+        """Return how far a search has come, up to a place."""
         judged = aliased(Generation)
         about_chat = (
             select(1)
             .select_from(Judgement)
             .join(judged, judged.id == Judgement.judged_generation_id)
-            .where(Judgement.generation_id == Generation.id, judged.purpose == "chat")
+            .where(Judgement.generation_id == rows.c.id, judged.purpose == "chat")
             .exists()
         )
-        is_chat = or_(Generation.purpose == "chat", and_(Generation.purpose == "judge", about_chat))
-        statement = (
-            select(func.count(), func.sum(case((is_chat, 1), else_=0)))
-            .select_from(window)
-            .join(Generation, Generation.id == window.c.id)
-        )
+        purpose = rows.c.purpose
+        is_chat = or_(purpose == "chat", and_(purpose == "judge", about_chat))
+        is_seen = visible(search.scope, rows.c) if search.walk.is_of_all(search.scope) else true()
+        place = (rows.c.at, rows.c.id)
+        counts = (func.count(), *(func.sum(case((it, 1), else_=0)) for it in (is_seen, is_chat)))
+        statement = select(*place, *(count.over() for count in counts)).order_by(*place).limit(1)
         if until is not None:
-            statement = statement.where(tuple_(window.c.at, window.c.id) >= until)
-        searched, chats = (await self._session.execute(statement)).one()
-        return searched, chats or 0
+            statement = statement.where(tuple_(*place) >= until)
+        row = (await self._session.execute(statement)).first()
+        return _Looked() if row is None else _Looked(Place(row[0], row[1]), *row[2:])
 
     async def _fitting(self, text: str | None, candidates: Sequence[UUID]) -> set[UUID]:
         """Return which candidates hold a text in what was written, and not as a field's name."""
@@ -224,6 +297,11 @@ class GenerationListRepository:
 
     async def _scope(self, wanted: GenerationFilter, sight: Sight) -> Scope:
         """Look up the names of a filter."""
+        scope = Scope(wanted)
+        if sight.datasets is not None:
+            scope = replace(scope, seen_runs=await self._ids(_runs(GenerationFilter(), sight)))
+        if sight.aliases is not None or sight.only is not None:
+            scope = replace(scope, seen_aliases=await self._ids(_aliases(sight)))
         runs = examples = prompts = models = aliases = None
         if wanted.run_id or wanted.run or wanted.experiment is not None:
             runs = await self._ids(_runs(wanted, sight))
@@ -236,17 +314,42 @@ class GenerationListRepository:
         if wanted.model is not None or wanted.provider is not None:
             models = await self._ids(_model_versions(wanted))
         if wanted.alias is not None:
-            aliases = await self._ids(select(Alias.id).where(Alias.name == wanted.alias))
-        seen_runs = seen_aliases = None
-        if sight.datasets is not None:
-            seen_runs = await self._ids(_runs(GenerationFilter(), sight))
-        if sight.aliases is not None or sight.only is not None:
-            seen_aliases = await self._ids(_aliases(sight))
-        return Scope(wanted, seen_runs, seen_aliases, runs, examples, prompts, models, aliases)
+            aliases = await self._ids(_aliases(sight).where(Alias.name == wanted.alias))
+        variants = _variants(prompts, models)
+        return replace(
+            scope,
+            own_runs=await self._run_with(variants, scope.seen_runs),
+            own_aliases=await self._serving(variants, scope.seen_aliases),
+            runs=await self._run_with(variants, runs),
+            examples=examples,
+            prompt_versions=prompts,
+            model_versions=models,
+            aliases=await self._serving(variants, aliases),
+        )
 
-    async def _places(
-        self, statement: Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]]
-    ) -> list[Place]:
+    async def _run_with(
+        self, variants: Select[UUID] | None, runs: Sequence[UUID] | None
+    ) -> Sequence[UUID] | None:
+        """Return the runs of some variants; outputs that were made elsewhere may be of any."""
+        if not runs or variants is None:
+            return runs
+        fitting = or_(Run.variant_id.is_(None), Run.variant_id.in_(variants))
+        return await self._ids(select(Run.id).where(Run.id.in_(runs), fitting))
+
+    async def _serving(
+        self, variants: Select[UUID] | None, aliases: Sequence[UUID] | None
+    ) -> Sequence[UUID] | None:
+        """Return the aliases that ever served some variants: they answer with no others."""
+        if not aliases or variants is None:
+            return aliases
+        statement = (
+            select(Deployment.alias_id)
+            .join(DeploymentTarget, DeploymentTarget.deployment_id == Deployment.id)
+            .where(Deployment.alias_id.in_(aliases), DeploymentTarget.variant_id.in_(variants))
+        )
+        return await self._ids(statement.distinct())
+
+    async def _places(self, statement: Select[*tuple[Any, ...]] | Window) -> list[Place]:
         return [Place(row[0], row[1]) for row in await self._session.execute(statement)]
 
     async def _facts(self, places: Sequence[Place]) -> list[GenerationFacts]:
@@ -260,24 +363,74 @@ class GenerationListRepository:
         return list((await self._session.execute(statement)).scalars())
 
 
-def _matching(wanted: GenerationFilter, window: Subquery, limit: int) -> Select[*tuple[Any, ...]]:
-    """Return the places of a window whose generations may hold what no index knows."""
-    statement = (
-        select(window.c.at, window.c.id)
-        .join(Generation, Generation.id == window.c.id)
-        .where(*amounts(wanted))
-        .order_by(window.c.at.desc(), window.c.id.desc())
-        .limit(limit)
-    )
-    if wanted.text is None:
-        return statement
-    request, output = _CONTENT.alias("request"), _CONTENT.alias("output")
-    bodies = (request.c.body, output.c.body)
-    return (
-        statement.outerjoin(request, request.c.id == Generation.request_content_id)
-        .outerjoin(output, output.c.id == Generation.output_content_id)
-        .where(or_(*(may_hold_text(body, wanted.text) for body in bodies)))
-    )
+class _Looked(NamedTuple):
+    """How far a search came: the last place, how many rows were looked at, how many of them are in
+    sight, and how many hold texts of production: chats, and what judges were asked about chats."""
+
+    end: Place | None = None
+    rows: int = 0
+    in_sight: int = 0
+    chats: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """What is looked for among the rows of a walk, for a page of `limit`."""
+
+    scope: Scope
+    walk: Walk
+    limit: int
+
+    @property
+    def text(self) -> str | None:
+        return self.walk.wanted.text
+
+    @property
+    def carries(self) -> Sequence[str]:
+        """The columns of generations that are asked for."""
+        return carried(self.scope, self.walk)
+
+    @property
+    def is_for_judges(self) -> bool:
+        """Whether all that is to be found is which questions of judges are in sight."""
+        wanted, told = self.walk.wanted, self.walk.told
+        unknown = rest(self.scope, self.walk, Generation)
+        return "sight_but_judges" in told and len(unknown) == 1 and not wanted.is_bounded
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether there is anything that the walk does not know."""
+        return self.walk.wanted.is_bounded or bool(rest(self.scope, self.walk, Generation))
+
+    @property
+    def most(self) -> int:
+        """How many candidates are read."""
+        return self.limit + 1 if self.text is None else max(_CANDIDATES, self.limit + 1)
+
+    def candidates(self, rows: Subquery) -> Select[*tuple[Any, ...]]:
+        """Return the places of rows whose generations may be what is looked for."""
+        statement = (
+            select(rows.c.at, rows.c.id)
+            .where(*self._conditions(rows))
+            .order_by(rows.c.at.desc(), rows.c.id.desc())
+            .limit(self.most)
+        )
+        if self.text is None:
+            return statement
+        request, output = _CONTENT.alias("request"), _CONTENT.alias("output")
+        bodies = (request.c.body, output.c.body)
+        return (
+            statement.outerjoin(request, request.c.id == rows.c.request_content_id)
+            .outerjoin(output, output.c.id == rows.c.output_content_id)
+            .where(or_(*(may_hold_text(body, self.text) for body in bodies)))
+        )
+
+    def count(self, rows: Subquery) -> Select[*tuple[int]]:
+        """Return the statement that counts the rows that are what is looked for, but for text."""
+        return select(func.count()).select_from(rows).where(*self._conditions(rows))
+
+    def _conditions(self, rows: Subquery) -> list[ColumnElement[bool]]:
+        return [*rest(self.scope, self.walk, rows.c), *amounts(self.walk.wanted, rows.c)]
 
 
 def _said(output: Any) -> Any:
@@ -341,6 +494,18 @@ def _prompt_versions(wanted: GenerationFilter) -> Select[UUID]:
     if prompt.hash_prefix is not None:
         like = PromptVersion.content_hash.startswith(prompt.hash_prefix, autoescape=True)
         statement = statement.where(like)
+    return statement
+
+
+def _variants(prompts: Sequence[UUID] | None, models: Sequence[UUID] | None) -> Select[UUID] | None:
+    """Return the variants of some prompt versions by some model versions; None is all of them."""
+    if prompts is None and models is None:
+        return None
+    statement = select(Variant.id)
+    if prompts is not None:
+        statement = statement.where(Variant.prompt_version_id.in_(prompts))
+    if models is not None:
+        statement = statement.where(Variant.model_version_id.in_(models))
     return statement
 
 

@@ -1,8 +1,8 @@
 """Statements that add up what calls cost in a month.
 
 What experiments and judges cost is the sum over their calls (`attempt`), what production costs the
-sum over its generations. Both have ids that are made as they are written (UUIDv7): a month is a
-range of the primary key, and no other index is asked.
+sum over its generations. A month of a run or of a model version is a range of an index that holds
+what is added up, so that no row is read.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Subquery, and_, case, func, or_, select
+from sqlalchemy import Select, Subquery, and_, case, func, or_, select
 from sqlalchemy.orm import aliased
 
-from app.core.ids import lowest_id
 from app.database import AsyncSession
 from app.models import (
     Alias,
@@ -42,15 +41,9 @@ _ZERO: Final = Decimal(0)
 _LONGEST: Final = timedelta(days=1)
 """By how much the row of a call may be written after the call began."""
 
-_LATEST_REPORT: Final = timedelta(days=32)
-"""By how much the id of an answer may be made after it began: services report within 31 days."""
-
-_EARLY: Final = timedelta(minutes=1)
-"""By how much the id of an answer may be made before it began."""
-
 _SUMS: Final = (
     func.sum(Attempt.cost).label("cost"),
-    func.count(Attempt.id).label("calls"),
+    func.count().label("calls"),
     func.count(
         case(
             (
@@ -79,9 +72,10 @@ class SpendingRepository:
     ) -> list[ModelSpending]:
         """Return what the runs over datasets below the prefixes cost, judges not included."""
         calls = (
-            select(Attempt.run_id, *_SUMS)
-            .where(Attempt.run_id.is_not(None), *_began_in(month))
-            .group_by(Attempt.run_id)
+            select(Run.id.label("run_id"), *_SUMS)
+            .join(Attempt, Attempt.run_id == Run.id)
+            .where(Attempt.started_at >= month.starts_at, Attempt.started_at < month.ends_at)
+            .group_by(Run.id)
             .subquery()
         )
         statement = (
@@ -99,13 +93,11 @@ class SpendingRepository:
     async def of_judges(self, month: Month, prefixes: Sequence[str] | None) -> list[ModelSpending]:
         """Return what judges cost who were asked about answers below the prefixes."""
         judged = aliased(Generation)
-        statement = (
-            select(*_MODEL, *_SUMS)
+        calls = (
+            select(Generation.model_version_id, *_SUMS)
             .select_from(Judgement)
             .join(Attempt, Attempt.generation_id == Judgement.generation_id)
             .join(Generation, Generation.id == Judgement.generation_id)
-            .join(ModelVersion, ModelVersion.id == Generation.model_version_id)
-            .join(LanguageModel, LanguageModel.id == ModelVersion.language_model_id)
             .join(judged, judged.id == Judgement.judged_generation_id)
             .join(Run, Run.id == judged.run_id)
             .join(DatasetVersion, DatasetVersion.id == Run.dataset_version_id)
@@ -117,8 +109,10 @@ class SpendingRepository:
                 Attempt.started_at < month.ends_at,
                 below(Dataset.name, prefixes),
             )
+            .group_by(Generation.model_version_id)
+            .subquery()
         )
-        return await self._by_model(statement)
+        return await self._by_model(_of_versions(calls))
 
     async def of_production(
         self, month: Month, prefixes: Sequence[str] | None, only: Collection[str] | None
@@ -135,9 +129,8 @@ class SpendingRepository:
                 case((and_(Generation.cost.is_(None), Generation.output_tokens.is_not(None)), 1))
             ).label("unpriced"),
         ).where(
+            Generation.model_version_id.in_(select(ModelVersion.id)),  # leads to their index
             Generation.purpose == "chat",
-            Generation.id >= lowest_id(month.starts_at - _EARLY),
-            Generation.id < lowest_id(month.ends_at + _LATEST_REPORT),
             Generation.started_at >= month.starts_at,
             Generation.started_at < month.ends_at,
         )
@@ -150,12 +143,7 @@ class SpendingRepository:
         if only is not None:
             wanted = wanted.where(Alias.name.in_(list(only)))
         chats = wanted.group_by(Generation.model_version_id).subquery()
-        statement = (
-            _added(chats)
-            .join(ModelVersion, ModelVersion.id == chats.c.model_version_id)
-            .join(LanguageModel, LanguageModel.id == ModelVersion.language_model_id)
-        )
-        return await self._by_model(statement)
+        return await self._by_model(_of_versions(chats))
 
     async def budgets(self, prefixes: Sequence[str] | None, *, limit: int) -> list[BudgetStanding]:
         """Return the budgets of open experiments over datasets below the prefixes, newest first."""
@@ -198,18 +186,16 @@ class SpendingRepository:
         ]
 
 
-def _began_in(month: Month) -> tuple[ColumnElement[bool], ...]:
-    """Return that a call began in a month; its row's id is made later, when the call has ended."""
-    return (
-        Attempt.id >= lowest_id(month.starts_at),
-        Attempt.id < lowest_id(month.ends_at + _LONGEST),
-        Attempt.started_at >= month.starts_at,
-        Attempt.started_at < month.ends_at,
-    )
-
-
 def _added(source: Subquery) -> Select[*tuple[Any, ...]]:
     columns = source.c
     return select(
         *_MODEL, func.sum(columns.cost), func.sum(columns.calls), func.sum(columns.unpriced)
     ).select_from(source)
+
+
+def _of_versions(source: Subquery) -> Select[*tuple[Any, ...]]:
+    return (
+        _added(source)
+        .join(ModelVersion, ModelVersion.id == source.c.model_version_id)
+        .join(LanguageModel, LanguageModel.id == ModelVersion.language_model_id)
+    )

@@ -15,6 +15,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, case, delete, false, func, insert, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
+from app.core.ids import lowest_id
 from app.database import AsyncSession
 from app.models import (
     Alias,
@@ -217,28 +218,41 @@ class TrafficRepository:
         Found by the ids of answers, which begin with their time (see `repositories.provenance`).
         """
         since, until = within
-        other = case((Score.value.in_((0.0, 1.0)), 0), else_=1)
+        calls = (
+            select(ChatCall.generation_id)
+            .where(
+                ChatCall.generation_id == Score.generation_id,
+                _within(ChatCall.created_at, [within]),
+                *_of_calls(scope),
+            )
+            .correlate(Score)
+        )
+        if scope.is_of_versions:
+            calls = calls.join(Generation, Generation.id == ChatCall.generation_id)
+        sums = (
+            select(
+                Score.scorer_id,
+                func.count().label("n"),
+                func.sum(Score.value).label("total"),
+                func.sum(Score.value * Score.value).label("squares"),
+                func.sum(case((Score.value.in_((0.0, 1.0)), 0), else_=1)).label("others"),
+            )
+            .where(
+                Score.generation_id >= lowest_id(since - _REACH),
+                Score.generation_id <= lowest_id(until + _LATEST_REPORT),
+                Score.status == "scored",
+                calls.exists(),
+            )
+            .group_by(Score.scorer_id)
+            .subquery()
+        )
         statement = (
             select(
                 Scorer.name,
                 Scorer.version,
-                func.count(),
-                func.sum(Score.value),
-                func.sum(Score.value * Score.value),
-                func.sum(other),
+                *(sums.c[it] for it in ("n", "total", "squares", "others")),
             )
-            .select_from(Score)
-            .join(Scorer, Scorer.id == Score.scorer_id)
-            .join(ChatCall, ChatCall.generation_id == Score.generation_id)
-            .join(Generation, Generation.id == Score.generation_id)
-            .where(
-                Score.generation_id >= _id_at(since - _REACH),
-                Score.generation_id <= _id_at(until + _LATEST_REPORT),
-                Score.status == "scored",
-                _within(ChatCall.created_at, [within]),
-                *_of_calls(scope),
-            )
-            .group_by(Scorer.id, Scorer.name, Scorer.version)
+            .join(sums, sums.c.scorer_id == Scorer.id)
             .order_by(Scorer.name, Scorer.version, Scorer.id)
         )
         return [tuple(row) for row in await self._session.execute(statement)]
@@ -350,11 +364,6 @@ def _in_scope(
 def _of_calls(scope: TrafficScope) -> list[ColumnElement[bool]]:
     versions = (Generation.prompt_version_id, Generation.model_version_id)
     return _in_scope(scope, ChatCall.alias_id, *versions)
-
-
-def _id_at(moment: datetime) -> UUID:
-    """Return the least id that is made at a time (UUIDv7: RFC 9562, 5.7)."""
-    return UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
 
 
 def _values(row: TrafficSumRow) -> dict[str, Any]:

@@ -301,14 +301,17 @@ class GenerationFacts(_View):
 class GenerationPage(Page[GenerationFacts]):
     """One page of generations.
 
-    Some filters are no index's: text, sums and scores. They hold among at most 10,000 rows that
-    all other filters let through, from where the page before ended. `searched` is how many rows
-    that were, `is_bounded` that there are more behind them: `next_cursor` then goes on there, also
-    from a page without items. `left_out` says that answers in production were not searched,
-    because the texts of some or all of them are not yours to read.
+    A list is walked by its strongest filter. What the other filters ask, and what is asked of text,
+    sums and scores, is looked for among at most 10,000 rows of that walk, from where the page
+    before ended. If those end before the page is full, `is_bounded` says that there are more behind
+    them: `next_cursor` then goes on there, also from a page without items. `searched` is how many
+    rows in sight were looked at, where a list is bounded or asks for text, sums or scores;
+    `total_estimate` then counts among these, and with several filters among the newest 10,000.
+    `left_out` says that answers in production were not searched, because the texts of some or all
+    of them are not yours to read.
     """
 
-    searched: int | None = Field(default=None, description="null without such a filter")
+    searched: int | None = Field(default=None, description="null where nothing was searched")
     is_bounded: bool = False
     left_out: bool = False
 

@@ -71,6 +71,11 @@ class TrafficScope:
     prompt_version_ids: tuple[UUID, ...] | None = None
     model_version_ids: tuple[UUID, ...] | None = None
 
+    @property
+    def is_of_versions(self) -> bool:
+        """Whether some versions' answers alone are in it."""
+        return self.prompt_version_ids is not None or self.model_version_ids is not None
+
 
 class TrafficKey(NamedTuple):
     """What is counted apart: one alias, prompt version and model version in one role."""

@@ -48,7 +48,7 @@ class ExperimentOverviewService:
     ) -> Page[ExperimentSummary]:
         """Return the experiments that the actor may read, newest first."""
         before = None if cursor is None else cast("int", decode_cursor(cursor, int)[0])
-        async with self._database.read_session() as session:
+        async with self._database.report_session() as session:
             found, total = await ExperimentRepository(session).page(
                 actor.prefixes(Permission.EXPERIMENT_READ),
                 wanted=wanted,

@@ -50,7 +50,7 @@ class GenerationListService:
         not theirs to see, `Invalid` for filters that nothing can meet.
         """
         _check(wanted)
-        sight = sight_of(actor)
+        sight = _sight_of(actor)
         narrowed = _readable(actor, sight) if wanted.text or wanted.subject else sight
         before = None if cursor is None else _place(cursor)
         async with self._database.read_session() as session:
@@ -86,10 +86,10 @@ class GenerationListService:
             if home is None or not may_see(actor, home):
                 raise NotFound(f"There is no generation {generation_id}.")
             lists = GenerationListRepository(session)
-            return await lists.same_answers(generation_id, sight_of(actor))
+            return await lists.same_answers(generation_id, _sight_of(actor))
 
 
-def sight_of(actor: Actor) -> Sight:
+def _sight_of(actor: Actor) -> Sight:
     """Return what an actor may see; `Forbidden` if that is nothing for want of a permission."""
     if not (actor.may(Permission.EXPERIMENT_READ) or actor.may(Permission.CHAT_READ)):
         raise Forbidden(

@@ -41,7 +41,7 @@ class ModelUsageService:
         today = now.replace(hour=0, minute=0, second=0, microsecond=0)
         since = today - timedelta(days=days - 1)
         purposes = _purposes(actor)
-        async with self._database.read_session() as session:
+        async with self._database.report_session() as session:
             repository = ModelUsageRepository(session)
             rows = await repository.usage(version.id, purposes, since=since, until=now)
             last_used_at = await repository.last_used(version.id, purposes)

@@ -40,7 +40,7 @@ class SpendingService:
             raise Forbidden(f"{actor} lacks the permission {needed}.")
         datasets = actor.prefixes(Permission.EXPERIMENT_READ)
         aliases = actor.prefixes(Permission.CHAT_READ)
-        async with self._database.read_session() as session:
+        async with self._database.report_session() as session:
             money = SpendingRepository(session)
             experiments = await money.of_experiments(period, datasets) if sees_experiments else None
             judges = await money.of_judges(period, datasets) if sees_experiments else None

@@ -73,6 +73,15 @@ class _Read:
 
 
 @dataclass(frozen=True)
+class _Beside:
+    """What is shown beside the answers that have ended."""
+
+    deployments: Sequence[TrafficDeployment]
+    scores: Sequence[ScoreSums]
+    under_way: int
+
+
+@dataclass(frozen=True)
 class _Names:
     """What keys are called, and by which of their parts answers are grouped."""
 
@@ -122,7 +131,7 @@ class TrafficService:
         require(actor, Permission.CHAT_READ)
         window = (wanted.since, min(wanted.until, self._clock.now()))
         every = _step(wanted, step)
-        async with self._database.read_session() as session:
+        async with self._database.report_session() as session:
             traffic = TrafficRepository(session)
             scope = await _scope(traffic, actor, wanted)
             sources = await _sources(traffic, window, by_day=every is None or every >= DAY)
@@ -131,23 +140,21 @@ class TrafficService:
             if is_exact and read.sums:
                 read = _Read((), await traffic.calls([window], scope, most=2 * self._exact_up_to))
             names = await _names(traffic, scope, read, group_by)
-            deployments: Sequence[TrafficDeployment] = ()
-            scores: Sequence[ScoreSums] = ()
-            if every is not None:
-                deployments = await traffic.deployments(window, scope, most=_MOST_DEPLOYMENTS)
-                scores = await traffic.scores(window, scope)
-            under_way = await traffic.under_way(window, scope)
-        # Adding up tens of thousands of numbers would hold up everybody who chats meanwhile.
-        groups = await asyncio.to_thread(_groups, read, names, window, every, is_exact=is_exact)
+            # Adding up tens of thousands of numbers would hold up everybody who chats meanwhile;
+            # the database finds the rest in that time.
+            groups, beside = await asyncio.gather(
+                asyncio.to_thread(_groups, read, names, window, every, is_exact=is_exact),
+                _beside(traffic, window, scope, has_points=every is not None),
+            )
         return TrafficView(
             since=wanted.since,
             until=wanted.until,
             step_s=None if every is None else int(every.total_seconds()),
-            under_way=under_way,
+            under_way=beside.under_way,
             groups=tuple(groups[:_MOST_GROUPS]),
             groups_left_out=max(0, len(groups) - _MOST_GROUPS),
-            deployments=tuple(deployments),
-            scores=tuple(_score(row) for row in scores),
+            deployments=tuple(beside.deployments),
+            scores=tuple(_score(row) for row in beside.scores),
         )
 
 
@@ -200,6 +207,16 @@ async def _read(traffic: TrafficRepository, sources: Sources, scope: TrafficScop
     if sources.hours:
         sums += await traffic.sums("hour", sources.hours, scope)
     return _Read(sums, await traffic.calls(sources.calls, scope))
+
+
+async def _beside(
+    traffic: TrafficRepository, window: Range, scope: TrafficScope, *, has_points: bool
+) -> _Beside:
+    return _Beside(
+        await traffic.deployments(window, scope, most=_MOST_DEPLOYMENTS) if has_points else (),
+        await traffic.scores(window, scope) if has_points else (),
+        await traffic.under_way(window, scope),
+    )
 
 
 async def _names(

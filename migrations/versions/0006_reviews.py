@@ -69,6 +69,13 @@ INDEXES = (
         ("reused_from_id",),
         "reused_from_id IS NOT NULL",
     ),
+    # In the place of the one of 0001: with what is added up of a run's calls in a month.
+    (
+        "attempt",
+        "ix_attempt_run_id",
+        ("run_id", "started_at", "cost", "outcome", "output_tokens"),
+        "run_id IS NOT NULL",
+    ),
     # What people marked: `audit` is the criterion that no import may use.
     (
         "review",
@@ -80,6 +87,7 @@ INDEXES = (
 
 
 def upgrade() -> None:
+    op.drop_index("ix_attempt_run_id", "attempt")
     for table, name, columns, condition in INDEXES:
         where = None if condition is None else sa.text(condition)
         op.create_index(name, table, list(columns), sqlite_where=where, postgresql_where=where)
@@ -88,3 +96,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table, name, _, _ in reversed(INDEXES):
         op.drop_index(name, table)
+    op.create_index("ix_attempt_run_id", "attempt", ["run_id"])

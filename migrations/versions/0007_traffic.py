@@ -64,9 +64,13 @@ POSTGRESQL_TRIGGER = """
 """
 EVENTS = {"insert": "INSERT", "update": "UPDATE OF ending"}
 
+# Whose an answer is and when it began, without its row: for each of thousands of scores.
+INDEX = "ix_chat_call_generation_id"
+
 
 def upgrade() -> None:
     _create_tables()
+    op.create_index(INDEX, "chat_call", ["generation_id", "alias_id", "created_at"])
     sqlite = op.get_bind().dialect.name == "sqlite"
     if not sqlite:
         op.execute(POSTGRESQL_FUNCTION)
@@ -81,6 +85,7 @@ def downgrade() -> None:
         op.execute(f"DROP TRIGGER traffic_late_{event}" + ("" if sqlite else " ON chat_call"))
     if not sqlite:
         op.execute("DROP FUNCTION traffic_note_late()")
+    op.drop_index(INDEX, "chat_call")
     op.drop_table("traffic_late")
     op.drop_table("traffic_sum")
     op.drop_table("traffic_span")

@@ -9,12 +9,17 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import insert, select
 
 from app.bootstrap import Services
+from app.core.ids import new_id
 from app.core.permissions import Role, local_actor
 from app.core.settings import Settings, load_settings
 from app.database import Database
+from app.models import Generation, Run
 from app.repositories.audit import AuditRepository
+from app.repositories.generation_filters import MOST_RANGES
+from app.repositories.generation_lists import MAX_SEARCHED
 from app.schemas.prompts import PromptContent
 from tests.api.conftest import KEY_SECRET, ClientOf, ScopedClient
 from tests.api.measured import measure, stock
@@ -286,6 +291,92 @@ async def test_each_filter_finds_what_it_names_and_nothing_else(
     found = [(parameters, len(await chats(client, **parameters))) for parameters, _ in fitting]
 
     assert found == fitting
+
+
+async def copy_generations(database: Database, count: int) -> None:
+    """Add as many copies of the generation that is there, each a second older."""
+    async with database.write_session() as session:
+        [facts] = (await session.execute(select(Generation.__table__))).mappings().all()
+        copies = [
+            {**facts, "id": new_id(), "started_at": facts["started_at"] - timedelta(seconds=back)}
+            for back in range(1, count + 1)
+        ]
+        await session.execute(insert(Generation), copies)
+        await session.commit()
+
+
+async def copy_runs(database: Database, count: int) -> None:
+    """Add as many copies of a run that is there, with its generations, each a second older."""
+    async with database.write_session() as session:
+        run = (await session.execute(select(Run.__table__).limit(1))).mappings().one()
+        own = select(Generation.__table__).where(Generation.run_id == run["id"])
+        facts = (await session.execute(own)).mappings().all()
+        runs = [
+            {**run, "id": new_id(), "name": f"copy-{number}", "position": 100 + number}
+            for number in range(count)
+        ]
+        cells = [
+            {
+                **it,
+                "id": new_id(),
+                "run_id": copy["id"],
+                "started_at": it["started_at"] - timedelta(seconds=back),
+            }
+            for back, copy in enumerate(runs, start=1)
+            for it in facts
+        ]
+        await session.execute(insert(Run), runs)
+        await session.execute(insert(Generation), cells)
+        await session.commit()
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"min_cost": 1_000}, {"provider": "openai", "purpose": "judge"}]
+)
+async def test_what_nothing_meets_is_looked_for_among_a_bounded_number_of_rows(
+    client: httpx2.AsyncClient, services: Services, parameters: dict[str, Any]
+) -> None:
+    await chat(services, client, "pay/bot@production")
+    await copy_generations(services.database, MAX_SEARCHED)
+
+    first = (await client.get("/api/generations", params=parameters)).json()
+    cursor = {"cursor": first["next_cursor"]}
+    second = (await client.get("/api/generations", params=parameters | cursor)).json()
+
+    assert (first["items"], first["searched"], first["is_bounded"]) == ([], MAX_SEARCHED, True)
+    assert (second["items"], second["next_cursor"], second["is_bounded"]) == ([], None, False)
+
+
+async def test_two_names_that_never_meet_are_an_empty_list_at_once(
+    client: httpx2.AsyncClient, services: Services
+) -> None:
+    await chat(services, client, "pay/bot@production")
+    await chat(services, client, "other/bot@production")
+
+    asked = {"alias": "pay/bot@production", "prompt": "other/bot"}
+    page = (await client.get("/api/generations", params=asked)).json()
+
+    assert (page["items"], page["next_cursor"], page["searched"]) == ([], None, None)
+    assert len(await chats(client, alias="pay/bot@production", prompt="pay/bot")) == 1
+
+
+async def test_pages_through_many_runs_lose_no_answer_and_repeat_none(
+    client: httpx2.AsyncClient, client_of: ClientOf, services: Services
+) -> None:
+    await stock(services, dataset="pay/sums", prompt="pay/ask")
+    await measure(services, client, dataset="pay/sums", prompt="pay/ask")
+    await copy_runs(services.database, MOST_RANGES)
+    viewer = await client_of(Role.VIEWER, prefix="pay/")
+    found: list[str] = []
+    parameters: dict[str, Any] = {"limit": 35, "purpose": "experiment", "status": "completed"}
+    while True:
+        page = (await viewer.get("/api/generations", params=parameters)).json()
+        found += [item["id"] for item in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        parameters["cursor"] = page["next_cursor"]
+
+    assert len(found) == len(set(found)) == 10 * (MOST_RANGES + 2)
 
 
 async def searches(database: Database) -> list[str]:

@@ -26,6 +26,8 @@ LANDED = {
     "0003_evaluation.py": "db1545437d6a2d73a729976f29931c5efef15fd2fe921e2aee7d86773a69bc3e",
     "0004_serving.py": "29ad2091f0fdf4016068649233159696baa5fba440a884c9fb70a6bddfe607c3",
     "0005_queue.py": "186090a71f870a7606829301d0003f26c343f760c7dc96156f7397db117c5486",
+    "0006_reviews.py": "21ca0d85889bd1c767aadaedc8fc7d93b1e71bd8747bc3fdb7234d73931d7520",
+    "0007_traffic.py": "64713808e85c6601887b4cde8fd0a991646aed15672ecb7c42f42a3a8db0d3ce",
 }
 
 # Tables whose rows may change, and what of them does. Every other table is guarded by triggers.

@@ -1,4 +1,5 @@
-"""What each page of the dashboard asks the API for, as one table: add a page's requests here."""
+"""What each page of the dashboard asks the API for, and the addresses that people open it by, each
+as one table: add a page's requests and addresses here."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from workbench.client import (
@@ -28,7 +30,7 @@ from workbench.client import (
 )
 from workbench.client.calls import Call, Listing
 
-__all__ = ["PAGES", "Request", "Sample", "ask", "requests", "sample_of"]
+__all__ = ["PAGES", "Request", "Sample", "addresses", "ask", "requests", "sample_of"]
 
 Request = Call[Any] | Listing[Any]
 
@@ -90,7 +92,9 @@ def _chats(**filters: Any) -> Callable[[Sample], Request]:
 PAGES: Mapping[str, Mapping[str, Callable[[Sample], Request]]] = {
     "home": {
         "experiments": lambda _: experiments.overview(),
+        "under way": lambda _: experiments.overview(status="open"),
         "jobs": lambda _: jobs.listing(statuses=("queued", "running")),
+        "failed": lambda _: jobs.listing(statuses=("failed",)),
         "verdicts": lambda _: comparisons.listing(),
         "spending": lambda _: spending.of_month(),
         "limits": lambda _: limits.listing(used=True),
@@ -142,8 +146,10 @@ PAGES: Mapping[str, Mapping[str, Callable[[Sample], Request]]] = {
         "one person": _chats(subject="customer-00007"),
         "one model": lambda _: generations.page({"model": "openai/gpt-4.1@1"}),
         "text": lambda _: generations.page({"text": "parcel"}),
-        "a chat": lambda it: generations.detail(str(it.chat_id)),
-        "a cell": lambda it: generations.detail(str(it.cell_id)),
+        "text that nobody wrote": lambda _: generations.page({"text": "zzyzx"}),
+        "dear": lambda _: generations.page({"min_cost": 10}),
+        "a chat": lambda it: generations.whole(str(it.chat_id)),
+        "a cell": lambda it: generations.whole(str(it.cell_id)),
         "same answers": lambda it: generations.same_answers(str(it.cell_id)),
         "replay": lambda it: generations.replay(str(it.chat_id)),
     },
@@ -172,3 +178,27 @@ PAGES: Mapping[str, Mapping[str, Callable[[Sample], Request]]] = {
 def requests(sample: Sample) -> Sequence[tuple[str, str, Request]]:
     """Return every request of every page: (page, what for, request)."""
     return [(page, name, make(sample)) for page, of in PAGES.items() for name, make in of.items()]
+
+
+def addresses(sample: Sample) -> Sequence[str]:
+    """Return what people open, each page and what it shows one of, as `/experiments?number=100`."""
+    asked: Sequence[tuple[str, Mapping[str, object]]] = (
+        ("home", {}),
+        ("experiments", {}),
+        ("experiments", {"number": sample.experiment}),
+        ("compare", {}),
+        ("compare", {"id": sample.comparison_id}),
+        ("prompts", {}),
+        ("prompts", {"name": sample.prompt}),
+        ("models", {}),
+        ("models", {"model": sample.model}),
+        ("datasets", {}),
+        ("datasets", {"name": sample.dataset.partition("@")[0]}),
+        ("generations", {}),
+        ("generations", {"text": "parcel"}),
+        ("generations", {"id": sample.chat_id}),
+        ("production", {}),
+        ("production", {"window": "90d"}),
+        ("administration", {}),
+    )
+    return [f"/{page}?{urlencode(query)}" if query else f"/{page}" for page, query in asked]

@@ -58,7 +58,9 @@ async def count(database: Database, model: type) -> int:
         return (await session.execute(select(func.count()).select_from(model))).scalar_one()
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.nightly) for seed in range(1, 6))]
+)
 async def test_sums_and_live_answers_add_up_to_the_rows_for_any_sequence(
     database: Database, actor: Actor, clock: SteppingClock, seed: int
 ) -> None:

@@ -70,9 +70,9 @@ class Generation(Answer):
 class GenerationPage(Answer):
     """One page of generations, newest first.
 
-    `total_estimate` counts to 10,000. `searched` is how many rows were looked at for text, sums or
-    scores, which hold among a bounded number of rows; with `is_bounded` there are more, and
-    `next_cursor` goes on behind them. `left_out` says that answers in production were not searched.
+    `total_estimate` counts to 10,000. `searched` is how many rows were looked at where filters hold
+    among a bounded number of rows only; with `is_bounded` there are more, and `next_cursor` goes on
+    behind them. `left_out` says that answers in production were not searched.
     """
 
     SCHEMA: ClassVar[str] = "GenerationPage"
