@@ -39,7 +39,7 @@ test: setup ## run the tests on SQLite and PostgreSQL (those of the architecture
 	@$(BIN)/python -m pytest -q -n 2 -m "not nightly and not benchmark" --ignore=tests/architecture --ignore=tests/browser
 
 test-browser: setup ## click through the dashboard in a real browser (Debian's package chromium)
-	@$(BIN)/python -m pytest -q -m "not nightly" --timeout 300 tests/browser
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not nightly" --timeout 300 tests/browser
 
 check: setup ## lint, types, import contracts, architecture
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

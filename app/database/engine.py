@@ -5,6 +5,8 @@ IMMEDIATE` on the single writing connection: a deferred transaction that reads a
 writes loses updates or fails at once as busy, whatever the time limit. A read session is
 deferred and query-only on a few connections of its own. PostgreSQL: one pool for both, without
 JIT: statements here read up to some thousand rows, and to compile one takes longer than to run it.
+There each statement of a session sees what was committed when it began; those of a report session,
+and of every session on SQLite, see one state of the database.
 
 No session is ever held across a call to a model.
 """
@@ -91,7 +93,9 @@ class Database:
         self._report_sessions = self._read_sessions
         if not self.is_sqlite:
             self._report_sessions = async_sessionmaker(
-                self._reader, sync_session_class=_ReportSession, **options
+                self._reader.execution_options(isolation_level="REPEATABLE READ"),
+                sync_session_class=_ReportSession,
+                **options,
             )
 
     def write_session(self) -> AsyncSession:
@@ -104,8 +108,13 @@ class Database:
 
     def report_session(self) -> AsyncSession:
         """Return a session that reads, for sums over ranges that hold anything from nothing to
-        everything: PostgreSQL plans each statement for its values.
+        everything; inside the task's own `Transaction` if it has one.
 
+        All its statements see the database as the first one did: what is put together from
+        several neither lacks nor counts twice what was written meanwhile. PostgreSQL keeps to
+        that by REPEATABLE READ, which costs a reader nothing and never fails it.
+
+        PostgreSQL also plans each statement for its values.
         A plan for any values, which it would make after five executions of a statement, supposes
         that a range holds little; of ninety days it then reads row by row, for seconds.
         """

@@ -66,6 +66,7 @@ __all__ = [
     "amounts",
     "carried",
     "counted",
+    "in_sight",
     "newest",
     "rest",
     "visible",
@@ -393,11 +394,16 @@ def rest(scope: Scope, walk: Walk, row: Any) -> Conditions:
         found.append(exists().where(ChatCall.generation_id == row.id, *of_calls))
     if scope.wanted.review == "none":
         found.append(~exists().where(Review.generation_id == row.id, *_marks()))
-    if "sight_but_judges" in walk.told:
-        found.append(case((row.purpose == "judge", _of_judges(row, scope)), else_=true()))
-    elif walk.is_of_all(scope):
-        found.append(visible(scope, row))
+    if (is_seen := in_sight(scope, walk, row)) is not None:
+        found.append(is_seen)
     return found
+
+
+def in_sight(scope: Scope, walk: Walk, row: Any) -> ColumnElement[bool] | None:
+    """Return that a row of a walk's window is in sight; None if all of them are."""
+    if "sight_but_judges" in walk.told:
+        return case((row.purpose == "judge", _of_judges(row, scope)), else_=true())
+    return visible(scope, row) if walk.is_of_all(scope) else None
 
 
 def _unknown(scope: Scope, walk: Walk) -> list[tuple[str, Sequence[Any]]]:

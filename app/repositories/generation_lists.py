@@ -59,6 +59,7 @@ from app.repositories.generation_filters import (
     amounts,
     carried,
     counted,
+    in_sight,
     newest,
     rest,
     visible,
@@ -95,7 +96,7 @@ class Found:
 
     `searched` is how many rows in sight were looked at, where that is no index's doing alone,
     `is_bounded` that there are more of them, and `read_chats` that texts of production were among
-    them.
+    them, or that answers were found by who their end user was.
     """
 
     items: Sequence[GenerationFacts]
@@ -131,7 +132,8 @@ class GenerationListRepository:
         places = await self._places(statement)
         total = await self._session.scalar(counted(walk, MAX_COUNTED)) or 0
         behind = places[limit - 1] if len(places) > limit else floor
-        return Found(await self._facts(places[:limit]), total, behind)
+        of_person = wanted.subject is not None and bool(places)
+        return Found(await self._facts(places[:limit]), total, behind, read_chats=of_person)
 
     async def same_answers(self, generation_id: UUID, sight: Sight) -> SameAnswers:
         """Return how often the request of a generation was made elsewhere, in sight."""
@@ -223,13 +225,14 @@ class GenerationListRepository:
         if until is None and looked.rows == most:
             behind = await self._behind(search.walk, looked.end)
         is_bounded = behind is not None and not is_full
+        of_person = search.walk.wanted.subject is not None and bool(found)
         return Found(
             await self._facts(found),
             await self._total(search, before, found, is_all=behind is None),
             behind,
             searched=looked.in_sight if search.walk.wanted.is_bounded or is_bounded else None,
             is_bounded=is_bounded,
-            read_chats=search.text is not None and looked.chats > 0,
+            read_chats=of_person or (search.text is not None and looked.chats > 0),
         )
 
     async def _behind(self, walk: Walk, end: Place | None) -> Place | None:
@@ -265,7 +268,9 @@ class GenerationListRepository:
         )
         purpose = rows.c.purpose
         is_chat = or_(purpose == "chat", and_(purpose == "judge", about_chat))
-        is_seen = visible(search.scope, rows.c) if search.walk.is_of_all(search.scope) else true()
+        is_seen = in_sight(search.scope, search.walk, rows.c)
+        if is_seen is None:
+            is_seen = true()
         place = (rows.c.at, rows.c.id)
         counts = (func.count(), *(func.sum(case((it, 1), else_=0)) for it in (is_seen, is_chat)))
         statement = select(*place, *(count.over() for count in counts)).order_by(*place).limit(1)

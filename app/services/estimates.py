@@ -12,6 +12,9 @@ them, evenly spaced, so that the same question always gives the same answer. Fro
 - time: earlier latencies of the prompt, else the model, over the calls at once (mean to 95th
   percentile; `auto` is taken as 100 to 10 at once); unknown if nothing was stored.
 
+People whose permission to read experiments is limited to prefixes get no figure that rests on
+earlier answers, since those are of all teams: theirs is the rule, nothing reused, time unknown.
+
 Repetitions are in it, and judges as far as whoever asks describes their seats; retries are not.
 With the cache, cells that have a stored answer cost nothing.
 """
@@ -20,6 +23,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -71,6 +75,14 @@ _MILLION = 1_000_000
 _JUDGE = "judge_"  # how the names of scorers begin that ask a model
 
 
+@dataclass(frozen=True)
+class _Earlier:
+    """Earlier answers, and whose they are: the `prompt`'s, the `model`'s, by `rule` nobody's."""
+
+    calls: Sequence[CallFacts] = ()
+    basis: str = "rule"
+
+
 class EstimateService:
     """Says what experiments will cost; reads only."""
 
@@ -95,7 +107,8 @@ class EstimateService:
 
         Judges are named and left out: what they ask is known to the worker alone. Raises
         `NotFound` for what is not there or not the actor's to see, `Conflict` for a retired
-        model, `Invalid` with the field's path for what does not fit together.
+        model, `Invalid` with the field's path for what does not fit together. Earlier answers
+        are looked at for those alone who may read all experiments.
         """
         require(actor, Permission.EXPERIMENT_RUN, request.dataset.partition("@")[0])
         dataset = await self._datasets.read(actor, request.dataset)
@@ -106,7 +119,12 @@ class EstimateService:
             example_limit=request.limit,
             plan=request.plan,
         )
-        found = await self.of(new, concurrency=request.concurrency, cache=request.cache)
+        found = await self.of(
+            new,
+            concurrency=request.concurrency,
+            cache=request.cache,
+            use_earlier=actor.prefixes(Permission.EXPERIMENT_READ) is None,
+        )
         return EstimateView.of(found, _judges_of(request.scorers))
 
     async def of(
@@ -116,22 +134,26 @@ class EstimateService:
         *,
         concurrency: int | None = None,
         cache: bool = False,
+        use_earlier: bool = True,
     ) -> Estimate:
         """Return what an experiment that is not stored yet will cost.
 
-        `concurrency` None adapts to the provider; `cache` looks for stored answers.
+        `concurrency` None adapts to the provider; `cache` looks for stored answers. Without
+        `use_earlier` no answer of another experiment is looked at, nor is it told that there is
+        one.
         """
         total = examples_in_use(new)
         examples = await self._datasets.examples_at(new.dataset.id, _spread(total, SAMPLE))
         makers = [_maker(variant) for variant in new.variants]
-        shares = await self._reused_shares(new, makers, examples, cache=cache)
+        shares = await self._reused_shares(new, makers, examples, cache=cache and use_earlier)
         cells = total * new.repetitions
         variants = []
         for variant, maker, share in zip(new.variants, makers, shares, strict=True):
             sizes = await asyncio.to_thread(_rendered_bytes, maker, examples)
             reused = round(share * cells)
             calls = cells - reused if sizes else 0
-            variants.append(await self._variant(variant, maker, sizes, calls, reused, concurrency))
+            earlier = await self._earlier(variant) if use_earlier else _Earlier()
+            variants.append(_variant(variant, maker, sizes, calls, reused, earlier, concurrency))
         seats = await self._seats(judges, variants, examples)
         return Estimate(total, len(examples), new.repetitions, tuple(variants), tuple(seats))
 
@@ -211,49 +233,13 @@ class EstimateService:
             known |= {cell for cell, it in hashes.items() if it is not None and it in answers}
         return len(known)
 
-    async def _variant(
-        self,
-        variant: RequestedVariant,
-        maker: RequestMaker,
-        sizes: Sequence[int],
-        calls: int,
-        reused: int,
-        concurrency: int | None,
-    ) -> VariantEstimate:
-        model, prompt = variant.model, variant.prompt
-        earlier, basis = await self._earlier(model, prompt.id)
-        size = sum(sizes) / len(sizes) if sizes else 0.0
-        known_input = _mean(c.input_tokens for c in earlier) if basis == "prompt" else None
-        bound = _output_bound(maker)
-        known_output = _mean(c.output_tokens for c in earlier)
-        output_high = bound or 0
-        output_low = _LOW_SHARE_OF_OUTPUT * output_high if known_output is None else known_output
-        input_low = size / _BYTES_PER_TOKEN if known_input is None else known_input
-        inputs = Bounds(min(input_low, size), size).times(calls)
-        outputs = Bounds(min(output_low, output_high), output_high).times(calls)
-        unknown = _unknown(model, bound)
-        return VariantEstimate(
-            prompt=prompt.reference,
-            model=model.reference,
-            calls=calls,
-            reused=reused,
-            input_tokens=inputs,
-            output_tokens=outputs,
-            cost=None if unknown else _cost(model, inputs, outputs),
-            seconds=_seconds([c.latency_ms for c in earlier], calls, concurrency),
-            basis=basis,
-            unknown=unknown,
-        )
-
-    async def _earlier(
-        self, model: ModelVersionView, prompt_id: UUID
-    ) -> tuple[Sequence[CallFacts], str]:
-        """Return earlier answers of the prompt on this model, else of the model, and which."""
-        for basis, prompt in (("prompt", prompt_id), ("model", None)):
-            found = await self._budgets.earlier_calls(model.id, prompt)
+    async def _earlier(self, variant: RequestedVariant) -> _Earlier:
+        """Return earlier answers of the prompt on this model, else of the model."""
+        for basis, prompt in (("prompt", variant.prompt.id), ("model", None)):
+            found = await self._budgets.earlier_calls(variant.model.id, prompt)
             if found:
-                return found, basis
-        return (), "rule"
+                return _Earlier(found, basis)
+        return _Earlier()
 
     async def _seats(
         self,
@@ -293,6 +279,43 @@ def examples_in_use(new: NewExperiment) -> int:
     if new.plan.mode == "sequential" and new.plan.n is not None:
         total = min(total, new.plan.n)
     return total
+
+
+def _variant(
+    variant: RequestedVariant,
+    maker: RequestMaker,
+    sizes: Sequence[int],
+    calls: int,
+    reused: int,
+    earlier: _Earlier,
+    concurrency: int | None,
+) -> VariantEstimate:
+    """Put together what is known of a variant (pure)."""
+    model, prompt = variant.model, variant.prompt
+    size = sum(sizes) / len(sizes) if sizes else 0.0
+    known_input = (
+        _mean(c.input_tokens for c in earlier.calls) if earlier.basis == "prompt" else None
+    )
+    bound = _output_bound(maker)
+    known_output = _mean(c.output_tokens for c in earlier.calls)
+    output_high = bound or 0
+    output_low = _LOW_SHARE_OF_OUTPUT * output_high if known_output is None else known_output
+    input_low = size / _BYTES_PER_TOKEN if known_input is None else known_input
+    inputs = Bounds(min(input_low, size), size).times(calls)
+    outputs = Bounds(min(output_low, output_high), output_high).times(calls)
+    unknown = _unknown(model, bound)
+    return VariantEstimate(
+        prompt=prompt.reference,
+        model=model.reference,
+        calls=calls,
+        reused=reused,
+        input_tokens=inputs,
+        output_tokens=outputs,
+        cost=None if unknown else _cost(model, inputs, outputs),
+        seconds=_seconds([c.latency_ms for c in earlier.calls], calls, concurrency),
+        basis=earlier.basis,
+        unknown=unknown,
+    )
 
 
 def _judges_of(scorers: Iterable[object]) -> list[str]:

@@ -2,7 +2,7 @@
 
 Facts are listed to whoever may see them. A filter that reads texts, or who the user was, holds in
 production only among answers whose content the reader may read, and that customers' texts were
-searched is an audit event; what was searched for is not in it.
+searched, or answers found by their end user, is an audit event; what was searched for is not in it.
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ class GenerationListService:
         return _page(found, left_out=narrowed != sight and _may_hold_chats(wanted))
 
     async def _record_search(self, actor: Actor, wanted: GenerationFilter, found: Found) -> None:
+        # By their end user answers are found in an index: as many are looked at as there are.
+        searched = len(found.items) if found.searched is None else found.searched
         async with self._database.write_session() as session:
             await audit.record(
                 session,
@@ -72,7 +74,7 @@ class GenerationListService:
                 "alias",
                 "",
                 wanted.alias or "",
-                {"searched": found.searched, "found": len(found.items)},
+                {"searched": searched, "found": len(found.items)},
             )
             await session.commit()
 

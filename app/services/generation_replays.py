@@ -4,13 +4,15 @@ No model is called. An experiment's request is made by the code that made it fir
 version, example, binding, parameters and model version. A chat's caller gave turns and variables
 that are stored nowhere but in the request itself: they are read back from it, and all that the
 prompt version adds must come out the same. A judge's question has texts behind a fence that only
-the workspace that asked can make: there the stored hash is all that can be checked.
+the workspace that asked can make: there the stored hash is all that can be checked. A stored
+request that no longer has its hash is not what was sent, whatever can be rendered.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
@@ -42,8 +44,16 @@ _READ_BACK: Final = (
     "The caller's turns and the values of variables were read back from the request: a chat's are "
     "stored nowhere else."
 )
+_AMBIGUOUS: Final = (
+    "The messages do not come out the same, but the values cannot be told apart in the text, so "
+    "that this says nothing."
+)
+_BESIDE_THE_BODY: Final = frozenset({"provider", "endpoint", "digest", "repetition"})
+"""Parts that no stored request holds: nothing but its hash tells whether they are as sent."""
 
 Identity = Mapping[str, JSON]
+_Filled = tuple[MessageTemplate, JSON]
+"""A message of a prompt, and what was sent for it."""
 
 
 class _CannotReplay(Exception):
@@ -87,28 +97,36 @@ def replayed(generation_id: UUID, source: ReplaySource) -> ReplayView:
     stored = None
     try:
         request, target = _sent(source)
-        stored = identity_of_stored(request, target, source.digest, source.repetition)
+        stored = identity_of_stored(
+            request, _as_sent(request, target), source.digest, source.repetition
+        )
         rendered, note = _rendered(source, request, target)
+        changed = changed_parts(stored, rendered)
+        if list(changed) == ["messages"] and _is_ambiguous(source, request):
+            raise _CannotReplay(_AMBIGUOUS)
     except _CannotReplay as why:
         return _impossible(generation_id, str(why), source, stored)
     except Invalid as error:
         return _impossible(
             generation_id, f"It cannot be rendered again: {error.message}", source, stored
         )
-    changed = changed_parts(stored, rendered)
-    return ReplayView(
-        generation_id=generation_id,
-        outcome="different" if changed else "identical",
-        identical=not changed,
-        reason=None,
-        note=note,
-        checked=_parts(stored, rendered),
-        differences=[
+    differences = [
+        *_broken_hash(source, stored),
+        *(
             ReplayDifference(
                 part=part, stored=_shown(stored, part), rendered=_shown(rendered, part)
             )
             for part in changed
-        ],
+        ),
+    ]
+    return ReplayView(
+        generation_id=generation_id,
+        outcome="different" if differences else "identical",
+        identical=not differences,
+        reason=None,
+        note=note,
+        checked=_parts(source, stored, rendered),
+        differences=differences,
         stored_hash=source.request_hash,
         rendered_hash=identity_hash(rendered) if source.request_hash else None,
         hash_holds=_hash_holds(source, stored),
@@ -121,14 +139,15 @@ def _impossible(
     source: ReplaySource | None = None,
     stored: Identity | None = None,
 ) -> ReplayView:
+    differences = [] if source is None or stored is None else _broken_hash(source, stored)
     return ReplayView(
         generation_id=generation_id,
-        outcome="impossible",
-        identical=None,
+        outcome="different" if differences else "impossible",
+        identical=False if differences else None,
         reason=reason,
         note=None,
         checked=[],
-        differences=[],
+        differences=differences,
         stored_hash=None if source is None else source.request_hash,
         rendered_hash=None,
         hash_holds=None if source is None or stored is None else _hash_holds(source, stored),
@@ -139,6 +158,23 @@ def _hash_holds(source: ReplaySource, stored: Identity) -> bool | None:
     if not source.request_hash:
         return None
     return identity_hash(stored) == source.request_hash
+
+
+def _broken_hash(source: ReplaySource, stored: Identity) -> list[ReplayDifference]:
+    """Return that the stored request is not the one whose hash was taken, if that is so."""
+    if _hash_holds(source, stored) is not False:
+        return []
+    return [
+        ReplayDifference(
+            part="request_hash", stored=source.request_hash, rendered=identity_hash(stored)
+        )
+    ]
+
+
+def _as_sent(request: Mapping[str, JSON], target: ModelTarget) -> ModelTarget:
+    """Return the target under the model's name that the stored request has, if it has one."""
+    model = request.get("model")
+    return replace(target, provider_model=model) if isinstance(model, str) else target
 
 
 def _sent(source: ReplaySource) -> tuple[Mapping[str, JSON], ModelTarget]:
@@ -216,6 +252,25 @@ def _is_text_count(value: JSON) -> bool:
 
 def _chat_messages(content: PromptContent, request: Mapping[str, JSON]) -> list[JSON]:
     """Render a prompt's messages with the values that they had, round the caller's turns."""
+    before, turns, behind = _split(content, request)
+    values: dict[str, str] = {}
+    for template, message in (*before, *behind):
+        compiled = compile_template(template.content)
+        values = {**_values(compiled, _text_of(message) or ""), **values}
+
+    def filled(pairs: Sequence[_Filled]) -> list[JSON]:
+        return [
+            {"role": it.role, "content": compile_template(it.content).render(values)}
+            for it, _ in pairs
+        ]
+
+    return [*filled(before), *turns, *filled(behind)]
+
+
+def _split(
+    content: PromptContent, request: Mapping[str, JSON]
+) -> tuple[list[_Filled], list[JSON], list[_Filled]]:
+    """Return a prompt's messages with what was sent for each, before and behind the turns."""
     sent = request.get("messages")
     messages: list[JSON] = list(sent) if isinstance(sent, list) else []
     own = [it for it in content.messages if isinstance(it, MessageTemplate)]
@@ -226,17 +281,57 @@ def _chat_messages(content: PromptContent, request: Mapping[str, JSON]) -> list[
         raise _CannotReplay(
             f"The request has {len(messages)} messages and the prompt version {len(own)}."
         )
-    behind = len(messages) - (len(own) - at)
-    theirs = [*messages[:at], *messages[behind:]]
-    values: dict[str, str] = {}
-    for template, message in zip(own, theirs, strict=True):
-        text = message.get("content") if isinstance(message, Mapping) else None
-        compiled = compile_template(template.content)
-        values = {**_values(compiled, text if isinstance(text, str) else ""), **values}
-    rendered: list[JSON] = [
-        {"role": it.role, "content": compile_template(it.content).render(values)} for it in own
-    ]
-    return [*rendered[:at], *messages[at:behind], *rendered[at:]]
+    end = len(messages) - (len(own) - at)
+    before = list(zip(own[:at], messages[:at], strict=True))
+    behind = list(zip(own[at:], messages[end:], strict=True))
+    return before, messages[at:end], behind
+
+
+def _text_of(message: JSON) -> str | None:
+    text = message.get("content") if isinstance(message, Mapping) else None
+    return text if isinstance(text, str) else None
+
+
+def _is_ambiguous(source: ReplaySource, request: Mapping[str, JSON]) -> bool:
+    """Whether a chat's messages may be the prompt's with values that are not those read back.
+
+    So it is if every message fits its template, and one of them in more ways than one.
+    """
+    if source.purpose != "chat" or source.content is None:
+        return False
+    before, _, behind = _split(source.content, request)
+    is_ambiguous = False
+    for template, message in (*before, *behind):
+        text = _text_of(message)
+        if text is None or message != {"role": template.role, "content": text}:
+            return False
+        literals = compile_template(template.content).literals
+        first = _between(literals, text)
+        if first is None:
+            return False
+        last = _between([it[::-1] for it in reversed(literals)], text[::-1]) or []
+        is_ambiguous = is_ambiguous or first != [it[::-1] for it in reversed(last)]
+    return is_ambiguous
+
+
+def _between(literals: Sequence[str], text: str) -> list[str] | None:
+    """Return what stands between a template's fixed parts if each is taken where it first comes;
+    None if they do not all stand in the text in their order."""
+    first, *rest = literals
+    if not rest:
+        return [] if text == first else None
+    *inner, last = rest
+    end = len(text) - len(last)
+    if not (text.startswith(first) and text.endswith(last) and end >= len(first)):
+        return None
+    found, place = [], len(first)
+    for literal in inner:
+        at = text.find(literal, place, end)
+        if at < 0:
+            return None
+        found.append(text[place:at])
+        place = at + len(literal)
+    return [*found, text[place:end]]
 
 
 def _values(template: Template, text: str) -> dict[str, str]:
@@ -256,9 +351,12 @@ def _values(template: Template, text: str) -> dict[str, str]:
     return found
 
 
-def _parts(stored: Identity, rendered: Identity) -> list[str]:
+def _parts(source: ReplaySource, stored: Identity, rendered: Identity) -> list[str]:
     """Name what was held against each other, in the order of an identity."""
-    named = [name for name in stored if name not in ("form", "parameters")]
+    left_out = {"form", "parameters"}
+    if not source.request_hash:
+        left_out |= _BESIDE_THE_BODY
+    named = [name for name in stored if name not in left_out]
     parameters = {
         f"parameters.{name}"
         for identity in (stored, rendered)

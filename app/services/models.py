@@ -306,6 +306,27 @@ class ModelService:
         declared = await self.declare(actor, ModelDeclaration(model=reference.model))
         return declared.version, _added_note(declared.version)
 
+    async def resolve_offered(self, text: str) -> ModelVersionView:
+        """Return the version that a text names for whoever calls a model directly: a draft is not
+        there for them.
+
+        Raises `NotFound` for what the catalog does not offer, `Conflict` for a retired version.
+        """
+        reference = parse_model_reference(text)
+        async with self._database.read_session() as session:
+            models = self._models(session)
+            versions = await models.versions(reference.provider, reference.name)
+            if not versions:
+                return await _get(models, reference)
+        named = [it for it in versions if reference.number in (None, it.number)]
+        offered = [it for it in named if it.status != "draft"]
+        if not offered:
+            raise NotFound(f"There is no model {reference}.")
+        alive = [it for it in offered if it.status != "retired"]
+        if not alive:
+            raise Conflict(_retired(offered[-1]))
+        return alive[-1]
+
     def _models(self, session: AsyncSession) -> ModelRepository:
         return ModelRepository(session, self._clock.now())
 

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import orjson
 
-from app.core.errors import Invalid
+from app.core.errors import Invalid, NotFound
 from app.core.hashing import content_hash
 from app.core.parameters import ResolvedParameters, resolve_parameters
 from app.core.permissions import Actor, Permission, require
@@ -148,7 +148,7 @@ class PlaygroundService:
         )
         if wanted.model is None:
             return shown
-        model, _ = await self._models.resolve(actor, wanted.model, add_missing=False)
+        model = await self._models.resolve_offered(wanted.model)
         parameters = _settled(wanted, text, model)
         request = _llm_request(text, model, parameters, messages)
         size_bytes = len(orjson.dumps(request.request_shape))
@@ -177,8 +177,10 @@ class PlaygroundService:
         `preview` and `ChatService.begin` do.
         """
         require(actor, Permission.MODEL_DIRECT)
+        if actor.aliases is not None:  # as a key of some aliases calls no model directly
+            raise NotFound(f"There is no model {wanted.model}.")
         text = await self._text(actor, wanted)
-        model, _ = await self._models.resolve(actor, wanted.model, add_missing=False)
+        model = await self._models.resolve_offered(wanted.model)
         parameters = _settled(wanted, text, model)
         request = _chat_request(wanted, target=model.reference, request_id=request_id)
         most = _most_cost(_llm_request(text, model, parameters, self._messages(text, request)))

@@ -23,7 +23,7 @@ from app.schemas.reviews import (
     ReviewImport,
 )
 from app.services import audit
-from app.services.generations import may, may_read, may_see
+from app.services.generations import may, may_read, may_see, record_opening
 
 __all__ = ["ReviewService"]
 
@@ -108,13 +108,16 @@ class ReviewService:
 
     async def marks(self, actor: Actor, generation_id: UUID) -> list[MarkView]:
         """Return what people marked a generation as, newest first; `NotFound` for one that the
-        actor may not see. Without the right to its texts the reasons are withheld."""
+        actor may not see. Without the right to its texts the reasons are withheld; that those of
+        a customer's chat are read is recorded before they are given out."""
         async with self._database.read_session() as session:
             home = await ProvenanceRepository(session).home(generation_id)
             if home is None or not may_see(actor, home):
                 raise NotFound(f"There is no generation {generation_id}.")
             found = await ReviewRepository(session).marks(generation_id)
         if may_read(actor, home):
+            if home.purpose == "chat" and any(mark.reason for mark in found):
+                await record_opening(self._database, self._clock, actor, generation_id, home)
             return found
         return [mark.model_copy(update={"reason": None}) for mark in found]
 

@@ -134,7 +134,7 @@ class TrafficService:
         async with self._database.report_session() as session:
             traffic = TrafficRepository(session)
             scope = await _scope(traffic, actor, wanted)
-            sources = await _sources(traffic, window, by_day=every is None or every >= DAY)
+            sources = await _sources(traffic, window, every)
             read = await _read(traffic, sources, scope)
             is_exact = read.count <= self._exact_up_to
             if is_exact and read.sums:
@@ -191,12 +191,12 @@ async def _scope(traffic: TrafficRepository, actor: Actor, wanted: TrafficFilter
     )
 
 
-async def _sources(traffic: TrafficRepository, window: Range, *, by_day: bool) -> Sources:
-    """Return from what a window is read; days are of no use where a point is less."""
+async def _sources(traffic: TrafficRepository, window: Range, every: timedelta | None) -> Sources:
+    """Return from what a window is read: sums of no longer spans than a point has."""
     late = await traffic.late()
-    days = await traffic.summed("day", [window]) if by_day else set()
+    days = await traffic.summed("day", [window]) if every is None or every >= DAY else set()
     rough = sources_of(window, days, (), late)
-    hours = await traffic.summed("hour", rough.calls)
+    hours = await traffic.summed("hour", rough.calls) if every is None or every >= HOUR else set()
     return sources_of(window, days, hours, late)
 
 

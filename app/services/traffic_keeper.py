@@ -3,13 +3,14 @@
 Nothing tells the keeper what to do. Each round looks which hours have answers and no sums, and in
 which an answer has ended since; so sums that are missing, all of them too, come back by themselves.
 Any number of API processes may keep: one at a time gets the lock, and an hour in which an answer is
-being ended at that moment waits for the next round.
+being ended at that moment waits for the next round. Each hour is a transaction of its own, as on
+SQLite nobody else writes meanwhile; what takes long to add up is added up off the event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -17,9 +18,9 @@ from app.core.clock import Clock
 from app.core.permissions import Actor, Permission, require, system_actor
 from app.database import Database
 from app.repositories.traffic import TrafficRepository
-from app.schemas.traffic import TrafficScope, TrafficSumRow
-from app.services.traffic_sources import DAY, HOUR, floor, merged, whole_spans
-from app.services.traffic_tally import add_up, sum_row, tally_by
+from app.schemas.traffic import TrafficCall, TrafficScope, TrafficSumRow
+from app.services.traffic_sources import DAY, HOUR, floor, whole_spans
+from app.services.traffic_tally import add_up, sum_row, tally_by_key
 
 if TYPE_CHECKING:  # the logging library costs every command a tenth of its start
     from app.core.logging import Logger
@@ -28,7 +29,6 @@ __all__ = ["TrafficKeeper"]
 
 _KEEPER: Final = system_actor("traffic keeper")
 _EVERY_S: Final = 30.0
-_HOURS_AT_ONCE: Final = 6  # in one transaction: on SQLite nobody else writes meanwhile
 
 
 class TrafficKeeper:
@@ -54,13 +54,11 @@ class TrafficKeeper:
         """Sum every hour and day that is to be summed now; return how many hours they were."""
         require(actor, Permission.CHAT_WRITE)
         summed = 0
-        skipped: set[datetime] = set()
-        while wanted := [it for it in await self._hours_to_sum() if it not in skipped]:
-            done = await self._sum_hours(wanted[:_HOURS_AT_ONCE])
+        for hour in await self._hours_to_sum():
+            done = await self._sum_hour(hour)
             if done is None:  # another process keeps
                 return summed
-            skipped.update(set(wanted[:_HOURS_AT_ONCE]) - done)
-            summed += len(done)
+            summed += done
         for day in await self._days_to_sum():
             await self._sum_day(day)
         return summed
@@ -100,24 +98,26 @@ class TrafficKeeper:
             known = await traffic.summed("day", [window])
         return [day for day in whole_spans(window, DAY) if day not in known]
 
-    async def _sum_hours(self, hours: Sequence[datetime]) -> set[datetime] | None:
-        """Sum some hours; return those that could be, or None while somebody else sums."""
+    async def _sum_hour(self, hour: datetime) -> bool | None:
+        """Sum an hour; return whether it was to be and could be, None while somebody else sums."""
+        window = (hour, hour + HOUR)
         async with self._database.write_session() as session:
             traffic = TrafficRepository(session)
             if not await traffic.lock_keeping():
                 return None
-            locked = [hour for hour in hours if await traffic.lock_hour(hour)]
-            # Days of which an hour changes are summed again, from all their hours.
-            await traffic.forget("day", {floor(hour, DAY) for hour in locked})
-            await traffic.forget_late(locked)
+            if not await traffic.lock_hour(hour):
+                return False
+            if await traffic.summed("hour", [window]) and hour not in await traffic.late():
+                return False  # another process has summed it since it was looked for
+            # The day of an hour that changes is summed again, from all its hours.
+            await traffic.forget("day", [floor(hour, DAY)])
+            await traffic.forget_late([hour])
             scope = TrafficScope(await traffic.aliases(None, None, None))
-            calls = await traffic.calls(merged(locked, HOUR), scope)
-            sums: dict[datetime, list[TrafficSumRow]] = {hour: [] for hour in locked}
-            for (hour, key), tally in tally_by(calls, HOUR).items():
-                sums[hour].append(sum_row(key, hour, tally))
-            await traffic.replace("hour", sums, self._clock.now())
+            calls = await traffic.calls([window], scope)
+            rows = await asyncio.to_thread(_rows_of_hour, hour, calls)
+            await traffic.replace("hour", {hour: rows}, self._clock.now())
             await session.commit()
-        return set(locked)
+        return True
 
     async def _sum_day(self, day: datetime) -> None:
         """Sum a day from its hours, unless one of them is missing or late."""
@@ -129,7 +129,17 @@ class TrafficKeeper:
             late = await traffic.late()
             is_whole = await traffic.summed_count("hour", window) == DAY // HOUR
             if is_whole and not any(day <= hour < day + DAY for hour in late):
-                tallies = add_up(await traffic.sums("hour", [window]))
-                rows = [sum_row(key, day, tally) for key, tally in tallies.items()]
+                hours = await traffic.sums("hour", [window])
+                rows = await asyncio.to_thread(_rows_of_day, day, hours)
                 await traffic.replace("day", {day: rows}, self._clock.now())
             await session.commit()
+
+
+def _rows_of_hour(hour: datetime, calls: Iterable[TrafficCall]) -> list[TrafficSumRow]:
+    """Return the sums of the answers that began in an hour (pure)."""
+    return [sum_row(key, hour, tally) for key, tally in tally_by_key(calls).items()]
+
+
+def _rows_of_day(day: datetime, hours: Iterable[TrafficSumRow]) -> list[TrafficSumRow]:
+    """Return the sums of a day, given those of its hours (pure)."""
+    return [sum_row(key, day, tally) for key, tally in add_up(hours).items()]

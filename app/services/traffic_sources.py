@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-__all__ = ["DAY", "HOUR", "Sources", "floor", "gaps", "merged", "sources_of", "whole_spans"]
+__all__ = ["DAY", "HOUR", "Sources", "floor", "gaps", "sources_of", "whole_spans"]
 
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
@@ -77,12 +77,8 @@ def gaps(window: Range, ranges: Sequence[Range]) -> Iterator[Range]:
         yield at, until
 
 
-def merged(starts: Sequence[datetime], step: timedelta) -> list[Range]:
-    """Return the ranges that steps of time make up, given their beginnings in order."""
-    return list(_merged(starts, step))
-
-
 def _merged(starts: Sequence[datetime], step: timedelta) -> Iterator[Range]:
+    """Yield the ranges that steps of time make up, given their beginnings in order."""
     begin = end = None
     for at in starts:
         if begin is not None and at == end:

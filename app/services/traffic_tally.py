@@ -7,7 +7,7 @@ duration counts for its bucket. What was counted apart adds up to what is counte
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from itertools import chain
 from typing import Final
@@ -23,9 +23,8 @@ from app.schemas.traffic import (
     TrafficMeasures,
     TrafficSumRow,
 )
-from app.services.traffic_sources import floor
 
-__all__ = ["Tally", "add_up", "measures", "sum_row", "tally_by"]
+__all__ = ["Tally", "add_up", "measures", "sum_row", "tally_by_key"]
 
 _SHARES: Final = (0.5, 0.95, 0.99)
 
@@ -103,13 +102,11 @@ class Tally:
             counts[value] = counts.get(value, 0) + 1
 
 
-def tally_by(
-    calls: Iterable[TrafficCall], step: timedelta
-) -> dict[tuple[datetime, TrafficKey], Tally]:
-    """Count calls apart for each step of time and key, by buckets."""
-    tallies: dict[tuple[datetime, TrafficKey], Tally] = {}
+def tally_by_key(calls: Iterable[TrafficCall]) -> dict[TrafficKey, Tally]:
+    """Count calls apart for each key, by buckets."""
+    tallies: dict[TrafficKey, Tally] = {}
     for call in calls:
-        tallies.setdefault((floor(call.started_at, step), call.key), Tally()).add_call(call)
+        tallies.setdefault(call.key, Tally()).add_call(call)
     return tallies
 
 

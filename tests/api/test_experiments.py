@@ -303,3 +303,20 @@ async def test_results_and_estimates_stay_below_ones_names(
     assert (await outside.get("/api/experiments/1/results")).status_code == 404
     body = asked(dataset="pay/sums", prompt="pay/ask")
     assert (await outside.post("/api/experiments/estimate", json=body)).status_code == 404
+
+
+async def test_an_estimate_tells_who_is_below_a_prefix_nothing_of_earlier_answers(
+    client: httpx2.AsyncClient, client_of: ClientOf, services: Services
+) -> None:
+    await stock(services, dataset="pay/sums", prompt="pay/ask")
+    body = asked(dataset="pay/sums", prompt="pay/ask", cache=True)
+    inside = await client_of(Role.RESEARCHER, prefix="pay/")
+    before = (await inside.post("/api/experiments/estimate", json=body)).json()
+    await measure(services, client, dataset="pay/sums", prompt="pay/ask")
+
+    told = (await client.post("/api/experiments/estimate", json=body)).json()
+    found = (await inside.post("/api/experiments/estimate", json=body)).json()
+
+    assert ({it["basis"] for it in told["variants"]}, told["reused"]) == ({"prompt"}, 20)
+    assert ({it["basis"] for it in found["variants"]}, found["reused"]) == ({"rule"}, 0)
+    assert found == before

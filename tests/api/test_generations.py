@@ -403,6 +403,40 @@ async def test_a_search_in_customers_texts_is_one_audit_event_without_what_was_s
     assert "4711" not in event
 
 
+@pytest.mark.parametrize("others", [{}, {"min_latency_ms": 0}, {"status": "completed"}])
+async def test_a_search_for_an_end_user_is_one_audit_event_without_who_it_was(
+    client: httpx2.AsyncClient, services: Services, others: dict[str, Any]
+) -> None:
+    await chat(services, client, "pay/bot@production")
+
+    assert await chats(client, subject="nobody", **others) == []
+    assert await searches(services.database) == []
+    assert len(await chats(client, subject="customer-7", **others)) == 1
+
+    [event] = await searches(services.database)
+    assert "customer-7" not in event
+    assert '"searched":1' in event
+
+
+async def test_a_search_counts_no_questions_to_judges_of_another_team(
+    client: httpx2.AsyncClient, client_of: ClientOf, services: Services
+) -> None:
+    for team, examples in (("pay", 2), ("claims", 3)):
+        names = {"dataset": f"{team}/sums", "prompt": f"{team}/ask"}
+        await stock(services, **names, examples=examples)
+        judge = "judge_correctness:model=simulated/small"
+        await measure(services, client, **names, prompts=[f"{team}/ask@1"], scorers=[judge])
+    team = await client_of(Role.AUDITOR, prefix="pay/")
+    asked = {"min_latency_ms": 0, "limit": 100}
+
+    everything = (await client.get("/api/generations", params=asked)).json()
+    own = (await team.get("/api/generations", params=asked)).json()
+
+    assert (len(everything["items"]), everything["searched"]) == (10, 10)
+    assert {item["purpose"] for item in own["items"]} == {"experiment", "judge"}
+    assert (len(own["items"]), own["searched"]) == (4, 4)
+
+
 async def test_the_request_of_an_experiment_can_be_made_again_exactly(
     client: httpx2.AsyncClient, services: Services
 ) -> None:
@@ -433,6 +467,25 @@ async def test_a_chat_is_made_again_by_those_who_may_read_it_and_that_is_on_reco
     replay = (await client.get(path)).json()
     assert replay["outcome"] == "identical"
     assert len(await openings(services.database)) == 1
+
+
+async def test_reading_why_a_chat_was_marked_is_an_opening(
+    client: httpx2.AsyncClient, client_of: ClientOf, services: Services
+) -> None:
+    await chat(services, client, "pay/bot@production")
+    [answer] = await chats(client)
+    path = f"/api/generations/{answer['id']}/reviews"
+    auditor = await client_of(Role.AUDITOR, prefix="pay/", name="oda")
+    operator = await client_of(Role.OPERATOR)
+
+    await client.post(path, json={"mark": "ok"})
+    assert [it["reason"] for it in (await auditor.get(path)).json()] == [None]
+    await client.post(path, json={"mark": "flagged", "reason": SECRET})
+    assert [it["reason"] for it in (await operator.get(path)).json()] == [None, None]
+    assert await openings(services.database) == []
+
+    assert [it["reason"] for it in (await auditor.get(path)).json()] == [SECRET, None]
+    assert await openings(services.database) == [("user:oda", answer["id"])]
 
 
 async def test_equal_requests_and_equal_answers_are_counted(

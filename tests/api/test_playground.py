@@ -17,7 +17,7 @@ from app.core.settings import Settings, load_settings
 from app.models import ChatCall, Generation
 from app.repositories.content import ContentRepository
 from app.schemas.limits import LimitValues
-from app.schemas.models import PriceDeclaration
+from app.schemas.models import ModelDeclaration, PriceDeclaration
 from app.schemas.prompts import PromptContent
 from tests.api.conftest import KEY_SECRET, ClientOf, ScopedClient
 from tests.fake_provider import FakeProvider
@@ -276,6 +276,29 @@ async def test_a_scoped_key_with_both_permissions_tries(
     both = [Permission.PROMPT_WRITE, Permission.MODEL_DIRECT]
     client = await scoped_client("grace", permissions=both)
     assert (await client.post(URL, json=TRIAL)).status_code == 201
+
+
+async def test_a_key_of_some_aliases_tries_nothing_and_leaves_nothing(
+    author: httpx2.AsyncClient, scoped_client: ScopedClient
+) -> None:
+    bound = await scoped_client("ada", aliases=["desk/bot@production"])
+    assert (await bound.post(URL, json=TRIAL)).status_code == 404
+    assert await drafts(author) == []
+
+
+async def test_a_draft_of_a_model_is_not_there_as_for_direct_calls(
+    author: httpx2.AsyncClient, services: Services
+) -> None:
+    declared = [
+        ModelDeclaration(model=name, status="draft", provider_model="fake-model-2")
+        for name in ("openai/soon", MODEL)
+    ]
+    await services.models.declare_all(local_actor(), declared)
+    for name in ("openai/soon", f"{MODEL}@2"):
+        for url in (URL, f"{URL}/preview"):
+            assert (await author.post(url, json={**TRIAL, "model": name})).status_code == 404
+    assert await drafts(author) == []
+    assert (await author.post(URL, json=TRIAL)).json()["model"] == f"{MODEL}@1"
 
 
 async def test_what_is_tried_is_no_alias_traffic(

@@ -20,7 +20,9 @@ OpenWindow = Callable[..., Window]
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser(sqlite_template: Path) -> Iterator[Browser]:
+    """One Chromium for all. The empty database is made before it: Playwright runs an event loop in
+    this thread, and making one runs another."""
     with chromium() as started:
         yield started
 

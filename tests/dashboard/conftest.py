@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,6 +54,15 @@ def _served(folder: Path) -> Iterator[Workspace]:
 
     with live(create_app(load_settings(folder, environment)), people) as running:
         yield Workspace(running.url, running.key, keys["viewer"], keys["nobody"])
+
+
+@pytest.fixture(autouse=True)
+def main_module() -> Iterator[None]:
+    """Give the tests' own main module back: AppTest puts its script in that place, and a process
+    that is started later would run it."""
+    kept = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = kept
 
 
 @pytest.fixture(scope="session")

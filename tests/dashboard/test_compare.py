@@ -12,6 +12,7 @@ from tests.dashboard.conftest import Workspace
 from tests.dashboard.pages import open_page, texts
 from workbench.client import Client, comparisons, jobs
 from workbench.client.comparisons import ComparedExample, Comparison
+from workbench.dashboard.frames.compare import side_titles
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_without_an_id_recent_comparisons_are_listed_with_their_verdicts(
 ) -> None:
     shown = page(filled)
     [table] = shown.dataframe
-    assert comparison.result["candidate_run"] in list(table.value["candidate"])
+    assert side_titles(comparison.result)[0] in list(table.value["candidate"])
     assert "▲ superior" in list(table.value["verdict"])
 
 
@@ -66,6 +67,7 @@ def test_the_verdict_sentence_comes_first_with_what_speaks_against_it(
     told = plainly(texts(shown))
     assert told.index(sentence) < told.index("Before you rely on this")
     assert "A simulated model answered" in told
+    assert ":material/theater_comedy: simulated" in told
     assert "No gate has decided" in told
     assert "Score interval" in told or "score interval" in told
 

@@ -22,6 +22,7 @@ from workbench.dashboard.frames.compare import (
     newest_of_family,
     pareto_measures,
     recent_frame,
+    side_titles,
     sides_frame,
     slices_frame,
     tradeoff_frame,
@@ -165,6 +166,26 @@ def test_recent_comparisons_tell_difference_and_verdict() -> None:
     [row] = recent_frame([comparison("b")]).to_dict("records")
     assert row["verdict"] == "▲ superior"
     assert row["difference"] == "+10.0 points (95 % CI +2.0 to +18.0)"
+
+
+def test_recent_comparisons_have_the_marks_that_stand_beside_a_verdict() -> None:
+    marked = comparison("b", simulated=True, judge={"qualified": False})
+    frame = recent_frame([marked, comparison("c")])
+    assert list(frame["marks"]) == ["judge not qualified, simulated", ""]
+
+
+@pytest.mark.parametrize(
+    ("candidate", "baseline", "titles"),
+    [
+        ("1/new", "1/old", ("new", "old")),
+        ("2/new", "1/new", ("2/new", "1/new")),
+        ("imported", "1/old", ("imported", "old")),
+    ],
+)
+def test_runs_are_named_without_experiment_unless_it_alone_tells_them_apart(
+    candidate: str, baseline: str, titles: tuple[str, str]
+) -> None:
+    assert side_titles({"candidate_run": candidate, "baseline_run": baseline}) == titles
 
 
 def test_an_example_without_a_score_is_told_by_status_and_is_no_zero() -> None:

@@ -24,13 +24,13 @@ from workbench.dashboard.frames.experiment_questions import (
     missing,
     priced_part,
     question,
+    verdict_remark,
 )
 from workbench.dashboard.frames.experiments import (
     Looked,
     cell_frame,
     cells_by_status,
     cost_of,
-    dollars,
     duration,
     error_classes,
     estimate_remarks,
@@ -137,14 +137,6 @@ def test_errors_are_told_by_class_with_what_to_do() -> None:
 def test_costs_that_are_not_known_are_no_zero() -> None:
     assert cost_of(HALF.runs) == 0.5
     assert cost_of(HALF.runs[1:]) is None
-    assert dollars(None) == "unknown"
-    assert [dollars(it) for it in (0, 0.00001, 0.0312, 5, 1234.5)] == [
-        "$0",
-        "$1.0e-05",
-        "$0.0312",
-        "$5.00",
-        "$1,234.50",
-    ]
 
 
 def test_durations_are_told_in_the_units_that_matter() -> None:
@@ -285,7 +277,7 @@ def test_a_form_becomes_a_question_and_a_question_a_form() -> None:
         models=["m"],
         scorers=["exact_match"],
         baseline="p@1",
-        margin=3.0,
+        margin=0.03,
         sequential=True,
         planned=50,
         repetitions=2,
@@ -307,6 +299,23 @@ def test_a_form_becomes_a_question_and_a_question_a_form() -> None:
     assert body["parameters"] == {"seed": 7, "temperature": 0.5}
     assert body["map"] == {"text": "body"}
     assert draft_of(body) == draft
+
+
+@pytest.mark.parametrize(
+    ("prompts", "models", "baseline", "is_said"),
+    [
+        (["p@1"], ["m"], None, True),
+        (["p@1"], ["m"], "p@1", True),
+        (["p@1"], ["m"], "bot@production", False),
+        (["p@1", "p@2"], ["m"], None, False),
+        (["p@1"], ["m", "n"], None, False),
+    ],
+)
+def test_a_variant_with_nothing_beside_it_is_told_to_have_no_verdict(
+    prompts: list[str], models: list[str], baseline: str | None, is_said: bool
+) -> None:
+    draft = Draft(prompts=prompts, models=models, baseline=baseline)
+    assert ("no verdict" in verdict_remark(draft)) == is_said
 
 
 def test_what_cannot_be_read_is_told_at_its_field() -> None:

@@ -161,7 +161,7 @@ def test_one_experiment_tells_its_verdicts_its_runs_and_what_to_doubt(filled: Wo
     assert "against support-triage@1+simulated/small by exact_match" in said
     assert "Simulated models answer" in said
     assert "[Compare support-triage@2+simulated/small](/compare?id=" in said
-    assert "[Generations of support-triage@2+simulated/large](/generations?run=" in said
+    assert "[Generations of support-triage@2+simulated/large](/generations?run_id=" in said
     runs = test.dataframe[0].value
     assert next(iter(runs["run"])) == "support-triage@1+simulated/small"
     assert next(iter(runs["mean exact_match"])) == pytest.approx(0.355)
@@ -239,6 +239,12 @@ def test_the_form_says_what_it_still_needs(own: Live) -> None:
     assert "Choose the dataset version" in texts(test)
     assert button(test, "Start experiment").disabled
     assert not test.metric
+
+
+def test_the_form_says_when_there_can_be_no_verdict(own: Live) -> None:
+    test = open_page("experiments", own.url, own.key, {**ADDRESS, "prompt": "ask@1"})
+    assert "One variant: there will be no verdict" in texts(test)
+    assert not button(test, "Start experiment").disabled
 
 
 def test_an_experiment_is_started_watched_and_read(

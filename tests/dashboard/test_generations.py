@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from tests.dashboard.conftest import ALIAS, Workspace
 from tests.dashboard.hostile import PAYLOADS
@@ -10,6 +11,7 @@ from tests.dashboard.pages import open_page, texts
 from workbench.client import Client, generations
 from workbench.client.calls import Parameter
 from workbench.dashboard.answer_markdown import answer_pieces
+from workbench.dashboard.frames.generations import purpose_word
 
 
 def one(workspace: Workspace, **filters: Parameter) -> str:
@@ -48,6 +50,13 @@ def test_filters_stand_in_the_address(filled: Workspace) -> None:
     assert page.text_input(key="text").value == "invoice of May is wrong 3"
 
 
+def test_a_link_may_name_what_it_filters_by_as_the_api_does(filled: Workspace) -> None:
+    query: dict[str, str | list[str]] = {"purpose": "chat", "ending": ["failed", "upstream_cut"]}
+    page = open_page("generations", filled.url, filled.key, query)
+    assert page.multiselect(key="purpose").value == ["chat"]
+    assert page.multiselect(key="ending").value == ["failed", "upstream_cut"]
+
+
 def test_filters_that_nothing_fits_say_so(filled: Workspace) -> None:
     page = open_page("generations", filled.url, filled.key, {"key": "nothing"})
     assert "No generation fits the filters" in texts(page)
@@ -69,11 +78,74 @@ def test_one_generation_is_told_whole(filled: Workspace) -> None:
     assert page.toggle[0].label == "Show the answer as Markdown"
 
 
+def test_an_answer_that_came_whole_says_so_and_its_facts_say_what_they_mean(
+    filled: Workspace,
+) -> None:
+    chat = one(filled, purpose="chat", alias=ALIAS)
+    page = open_page("generations", filled.url, filled.key, {"id": chat})
+    shown = {figure.label: figure.value for figure in page.metric}
+    assert shown["Time to first token"] == "not streamed"
+    said = texts(page)
+    assert "Production" in said
+    assert "canaries take the buckets from 0 upwards" in said
+
+
+@pytest.mark.parametrize(
+    ("purpose", "alias", "word"),
+    [
+        ("chat", ALIAS, "Production"),
+        ("chat", None, "Direct call"),
+        ("experiment", None, "Experiment"),
+        ("later", None, "later"),
+    ],
+)
+def test_a_chat_without_an_alias_is_a_direct_call(
+    purpose: str, alias: str | None, word: str
+) -> None:
+    assert purpose_word(purpose, alias) == word
+
+
 def test_the_replay_of_an_experiment_is_identical(filled: Workspace) -> None:
     page = open_page("generations", filled.url, filled.key, {"id": one(filled, experiment=1)})
     [check] = [button for button in page.button if button.label == "Check the replay"]
     check.click().run()
     assert [it.value.startswith("Identical") for it in page.success] == [True]
+
+
+def _shown_replay(outcome: str, reason: str | None, hash_holds: bool | None) -> None:
+    from workbench.client.generations import Replay
+    from workbench.dashboard.views.generations_checks import replay_outcome
+
+    replay_outcome(
+        Replay(
+            outcome=outcome,
+            identical=outcome == "identical",
+            reason=reason,
+            note=None,
+            checked=("messages",),
+            differences=(),
+            stored_hash="sha256:1",
+            rendered_hash=None,
+            hash_holds=hash_holds,
+        )
+    )
+
+
+@pytest.mark.parametrize("outcome", ["identical", "different", "impossible"])
+def test_a_request_that_lost_its_hash_is_never_shown_as_all_right(outcome: str) -> None:
+    reason = "It is a question to a judge." if outcome == "impossible" else None
+    page = AppTest.from_function(_shown_replay, args=(outcome, reason, False)).run()
+    assert not page.success
+    [error] = page.error
+    assert "the stored request is not the one that was sent" in error.value
+    assert (reason or "").rstrip(".") in error.value
+    assert "does not hold" in texts(page)
+
+
+def test_a_hash_that_nothing_is_left_to_check_against_is_not_said_to_fail() -> None:
+    erased = ("impossible", "The text of its request was erased.", None)
+    page = AppTest.from_function(_shown_replay, args=erased).run()
+    assert "hold" not in texts(page)
 
 
 def test_a_chat_is_not_there_for_whoever_may_not_see_production(filled: Workspace) -> None:

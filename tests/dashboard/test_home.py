@@ -98,7 +98,7 @@ def test_a_filled_workspace_shows_verdicts_with_links_and_what_was_spent(filled:
 
     assert "Recent verdicts" in told
     assert "Candidate is better by" in told.replace("\\", "")
-    assert {it.label for it in test.metric} == {"In all", "Experiments", "Judges", "Production"}
+    assert {it.label for it in test.metric} == {"In all", "Experiments", "Judges", "Chats"}
     assert "in UTC" in told
     assert "Three steps" not in told
 
@@ -182,7 +182,7 @@ def test_failures_tell_why_and_where_newest_first_and_each_experiment_once() -> 
 def test_unknown_cost_is_missing_in_the_table_and_no_bar_of_nothing() -> None:
     frame = spending_frame(month(experiments=purpose(PRICED), production=purpose(UNPRICED)))
 
-    assert list(frame["purpose"]) == ["experiments", "production"]
+    assert list(frame["purpose"]) == ["experiments", "chats"]
     assert list(frame["dollars"].isna()) == [False, True]
     drawn = spending_chart(frame, "March 2026").to_dict()
     [rows] = drawn["datasets"].values()
@@ -234,4 +234,4 @@ def test_allowances_are_the_fullest_first_and_nothing_to_spend_is_full() -> None
         ("Experiment 3", 1.0),
         ("alias bot@production", 0.9),
     ]
-    assert share_text(found[1]) == "$4.00 of $5.00 spent, $0.5000 reserved"
+    assert share_text(found[1]) == "$4.00 of $5.00 spent, $0.50 reserved"

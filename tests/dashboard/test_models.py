@@ -19,7 +19,6 @@ from workbench.dashboard.charts.models import price_chart, usage_chart
 from workbench.dashboard.frames.models import (
     bounds_text,
     catalog_frame,
-    dollars,
     parameter_frame,
     price_at,
     price_frame,
@@ -172,21 +171,6 @@ def a_price(source: str, since: datetime, until: datetime | None, dollars: str) 
         valid_from=since,
         valid_to=until,
     )
-
-
-@pytest.mark.parametrize(
-    ("amount", "text"),
-    [
-        (None, "unknown"),
-        ("0", "$0.00"),
-        ("2", "$2.00"),
-        ("1234.5", "$1,234.50"),
-        ("0.05", "$0.05"),
-        ("0.000075", "$0.000075"),
-    ],
-)
-def test_money_is_written_as_far_as_it_says_something(amount: str | None, text: str) -> None:
-    assert dollars(None if amount is None else Decimal(amount)) == text
 
 
 def test_what_is_unknown_in_the_catalog_is_missing_and_not_zero() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from workbench.client.traffic import Deployment, Estimate, Group, Measures, Percentiles, Traffic
 from workbench.dashboard.charts.production import (
+    TimeAxis,
     cost_chart,
     duration_chart,
     ending_chart,
@@ -218,15 +219,19 @@ def test_an_interval_without_an_end_says_so() -> None:
     assert "too few" in between(None, None)
 
 
+def axis_of(found: Traffic) -> TimeAxis:
+    return TimeAxis("UTC", found.since, found.until)
+
+
 def test_every_plot_has_a_title_units_and_n() -> None:
     found = traffic(measures(), measures(), moves=(move(),))
     moves = deployment_frame(found)
     plots: list[alt.LayerChart] = [
-        ending_chart(ending_frame(found), moves, "UTC"),
-        error_chart(error_frame(found), moves, "UTC"),
-        duration_chart(duration_frame(found), moves, "UTC", title="Latency"),
-        token_chart(token_frame(found), moves, "UTC"),
-        cost_chart(cost_frame(found), moves, "UTC", 20),
+        ending_chart(ending_frame(found), moves, axis_of(found)),
+        error_chart(error_frame(found), moves, axis_of(found)),
+        duration_chart(duration_frame(found), moves, axis_of(found), title="Latency"),
+        token_chart(token_frame(found), moves, axis_of(found)),
+        cost_chart(cost_frame(found), moves, axis_of(found), 20),
     ]
     for plot in plots:
         spec = plot.to_dict()
@@ -237,9 +242,11 @@ def test_every_plot_has_a_title_units_and_n() -> None:
 def test_moves_are_named_where_no_bar_covers_their_names() -> None:
     found = traffic(measures(), moves=(move(),))
     moves = deployment_frame(found)
-    assert "label" in str(error_chart(error_frame(found), moves, "UTC").to_dict()["layer"])
+    assert "label" in str(error_chart(error_frame(found), moves, axis_of(found)).to_dict()["layer"])
     crowd = deployment_frame(traffic(moves=tuple(move(hours) for hours in range(1, 24))))
-    assert "'text'" not in str(error_chart(error_frame(found), crowd, "UTC").to_dict()["layer"])
+    assert "'text'" not in str(
+        error_chart(error_frame(found), crowd, axis_of(found)).to_dict()["layer"]
+    )
 
 
 def test_groups_keep_the_ends_of_their_intervals() -> None:

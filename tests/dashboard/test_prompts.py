@@ -160,7 +160,7 @@ def test_an_author_edits_runs_registers_and_sees_what_changed(
     assert field(test, "Run").disabled
     field(test, "Text of message 1").set_value("Route the ticket to one queue.").run()
     field(test, "Value of ticket").set_value("The invoice of May is wrong.").run()
-    assert "It costs at most US\\$0: about" in texts(test)
+    assert "It costs at most \\$0: about" in texts(test)
     field(test, "Run").click().run()
     assert [one.value for one in test.subheader][-2:] == ["Answer", "Register"]
     assert "Of a text that you have changed since." not in texts(test)

@@ -7,7 +7,7 @@ import string
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import httpx2
@@ -20,6 +20,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
 
 from tests.dashboard.conftest import Workspace
 from workbench.dashboard.boundary import LOOPBACK, Boundary, content_security_policy
@@ -63,8 +64,10 @@ class Desk:
             hosts=LOOPBACK | ({self.https_host} if self.https_host else set()),
             secure_host=self.https_host,
             policy=content_security_policy("<script>a</script>"),
+            is_signed_in=sign_in.knows,
         )
         routes = [*sign_in.routes(), Route("/echo", echo, methods=["GET", "POST"])]
+        routes.append(Route("/_stcore/upload_file/{rest:path}", echo, methods=["PUT"]))
         return Starlette(routes=routes, middleware=[boundary])
 
     @asynccontextmanager
@@ -287,6 +290,22 @@ async def test_a_body_without_bounds_is_not_read(desk: Desk) -> None:
             assert answer.status_code == 413
 
 
+async def test_a_file_is_taken_of_whoever_has_signed_in_and_of_nobody_else(desk: Desk) -> None:
+    async with desk.browser() as browser:
+        refused = await browser.put(
+            "/_stcore/upload_file/a", content=b"x", headers={"Origin": HERE}
+        )
+        await browser.get("/sign-in?token=first")
+        taken = await browser.put("/_stcore/upload_file/a", content=b"x", headers={"Origin": HERE})
+    assert (refused.status_code, taken.status_code) == (403, 200)
+
+
+async def test_a_made_up_cookie_of_an_identity_provider_is_nobody_s() -> None:
+    signed = SignIn("http://127.0.0.1:9", PORT, Seal(make_seal_key()), identity_secret="s" * 32)
+    assert not signed.knows({"_streamlit_user": "1|made|up"})
+    assert signed.knows({"_streamlit_user": create_signed_value("s" * 32, "_streamlit_user", "{}")})
+
+
 async def test_behind_a_proxy_the_cookie_is_for_https_only() -> None:
     desk = Desk("http://127.0.0.1:9", https_host="workbench.example.com")
     async with desk.browser("https://workbench.example.com") as browser:
@@ -360,4 +379,5 @@ def test_the_address_to_open_is_the_one_behind_the_proxy() -> None:
     proxied = Handover("http://127.0.0.1:8800", 7, 8801, "", url="https://workbench.example.com/")
     assert sign_in_address(local.base_url, "t") == "http://127.0.0.1:8801/sign-in?token=t"
     assert proxied.base_url == "https://workbench.example.com"
+    assert replace(local, host="::1").base_url == "http://[::1]:8801"
     assert (local.is_https, proxied.is_https) == (False, True)

@@ -1,16 +1,17 @@
-"""Untrusted text: nothing in it is read as Markdown, and nothing in it goes unseen."""
+"""Untrusted text: nothing in it is read as Markdown, and nothing in it goes unseen; money."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.dashboard.hostile import PAYLOADS
-from workbench.dashboard.text import escaped, shortened, visible
+from workbench.dashboard.text import dollars, escaped, shortened, visible
 
 _ADDED = re.compile("[\u2060\u2068\u2069]")
 _UNESCAPED = re.compile(r"(?<!\\)(?:\\\\)*[`*_{}\[\]()<>#+\-.!|~:$&@/=^]")
@@ -137,3 +138,34 @@ def test_shortened_text_has_at_most_its_length_and_says_that_there_is_more(
     short = shortened(text, length)
     assert len(short) <= length
     assert short == text or short.endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (None, "unknown"),
+        (0, "$0"),
+        (Decimal("0.00"), "$0"),
+        (2, "$2.00"),
+        (1234.5, "$1,234.50"),
+        (0.5, "$0.50"),
+        (0.0312, "$0.0312"),
+        (Decimal("0.000075"), "$0.000075"),
+        (1e-6, "$0.000001"),
+        (2e-7, "< $0.000001"),
+        (0.99999, "$1.00"),
+    ],
+)
+def test_money_is_written_as_far_as_it_says_something(
+    amount: Decimal | float | None, text: str
+) -> None:
+    assert dollars(amount) == text
+
+
+@given(st.floats(0, 1e9) | st.decimals(0, 10**9, allow_nan=False, allow_infinity=False, places=12))
+def test_an_amount_reads_as_itself_and_only_nothing_as_nothing(amount: Decimal | float) -> None:
+    text = dollars(amount)
+    assert re.fullmatch(r"\$0|< \$0\.000001|\$[\d,]+\.\d{2,6}", text)
+    told = float(text.removeprefix("< ").removeprefix("$").replace(",", ""))
+    assert (told == 0) == (amount == 0)
+    assert told == pytest.approx(float(amount), rel=0.005, abs=1e-6)

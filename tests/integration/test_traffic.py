@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, func, select
@@ -132,6 +134,53 @@ async def test_few_answers_are_counted_exactly_though_there_are_sums(
     assert found.total.latency is not None and found.total.latency.is_exact
     ordered = sorted(chat.facts["latency_ms"] for chat in chats)
     assert found.total.latency.p50.value == pytest.approx(ordered[1])
+
+
+async def test_points_shorter_than_an_hour_hold_the_answers_of_their_own_minutes(
+    world: TrafficWorld,
+    keeper: TrafficKeeper,
+    service: TrafficService,
+    actor: Actor,
+    clock: SteppingClock,
+) -> None:
+    until = clock.now().replace(minute=0, second=0, microsecond=0)
+    for minutes in (2, 31, 33, 58, 70, 119):
+        await world.end(await world.begin(until - timedelta(minutes=minutes)))
+    await keeper.keep(actor)
+    points = (await look(service, actor, hours_ago(until, 3), until, "5m")).groups[0].points
+    assert len(points) == 36
+    for point in points:
+        end = point.at + timedelta(minutes=5)
+        assert measured(point) == expected(world.chats, point.at, end)
+
+
+async def test_each_hour_is_summed_in_a_transaction_of_its_own_off_the_event_loop(
+    world: TrafficWorld,
+    keeper: TrafficKeeper,
+    database: Database,
+    actor: Actor,
+    clock: SteppingClock,
+) -> None:
+    for hours in (2, 3, 4):
+        await world.end(await world.begin(hours_ago(clock.now(), hours)), "completed")
+    threads = _CountingThreads()
+    asyncio.get_running_loop().set_default_executor(threads)
+    summed = await keeper.keep(actor)
+    async with database.read_session() as session:
+        statement = select(TrafficSpan.summed_at).where(TrafficSpan.span == "hour")
+        times = (await session.execute(statement)).scalars().all()
+    assert len(set(times)) == len(times) == summed
+    assert threads.jobs >= summed
+
+
+class _CountingThreads(ThreadPoolExecutor):
+    """Threads that count what they are given to do."""
+
+    jobs = 0
+
+    def submit(self, *arguments: Any, **options: Any) -> Any:
+        self.jobs += 1
+        return super().submit(*arguments, **options)
 
 
 async def test_an_answer_that_ends_late_is_counted_at_once_and_summed_again(

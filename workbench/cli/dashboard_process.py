@@ -52,6 +52,7 @@ class Dashboard:
         self._handover = Handover(
             api=api,
             descriptor=bound.fileno(),
+            host=bound.getsockname()[0],
             port=bound.getsockname()[1],
             seal_key=make_seal_key(),
             url=settings.dashboard.url,

@@ -80,9 +80,13 @@ async def serve(
         )
         kept = [_worker(settings)] if worker else []
         local_key = SecretStr(f"local_{secrets.token_urlsafe(32)}")
-        shown = _dashboard(settings, bound, host, dashboard_port, local_key) if dashboard else None
-        if shown is not None:
-            sockets.enter_context(closing(shown.bound))
+        shown = None
+        if dashboard and _has_dashboard():
+            wanted = settings.dashboard.port if dashboard_port is None else dashboard_port
+            for_pages = sockets.enter_context(closing(listen(host, wanted, "--dashboard-port")))
+            shown = Dashboard(
+                for_pages, address_of(bound), settings, local_key=local_key.get_secret_value()
+            )
             kept.append(shown.process)
             out().print(Text(f"Dashboard: {shown.address}"))
         out().print(Text(f"API: {address_of(bound)}/v1 (documentation: /docs)"))
@@ -102,20 +106,12 @@ def _worker(settings: Settings) -> KeptProcess:
     )
 
 
-def _dashboard(
-    settings: Settings, api: socket.socket, host: str, port: int | None, local_key: SecretStr
-) -> Dashboard | None:
-    """Return the dashboard, its port bound; without its libraries say how to get them."""
-    if not is_installed():
-        err().print(Text(f"There is no dashboard: its libraries are missing. Install: {INSTALL}"))
-        return None
-    wanted = settings.dashboard.port if port is None else port
-    return Dashboard(
-        listen(host, wanted, "--dashboard-port"),
-        address_of(api),
-        settings,
-        local_key=local_key.get_secret_value(),
-    )
+def _has_dashboard() -> bool:
+    """Whether its libraries are here; if not, say how to get them."""
+    if is_installed():
+        return True
+    err().print(Text(f"There is no dashboard: its libraries are missing. Install: {INSTALL}"))
+    return False
 
 
 async def _serve(

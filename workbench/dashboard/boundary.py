@@ -11,11 +11,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
@@ -61,15 +62,23 @@ class Boundary:
     """ASGI middleware round the dashboard.
 
     `hosts` are the names it answers to; `secure_host` the one that is reached over HTTPS, by a
-    proxy.
+    proxy. `is_signed_in` says by its cookies whether a browser is: Streamlit itself takes files of
+    anybody and keeps them in memory.
     """
 
     def __init__(
-        self, app: ASGIApp, *, hosts: Collection[str], secure_host: str | None, policy: str
+        self,
+        app: ASGIApp,
+        *,
+        hosts: Collection[str],
+        secure_host: str | None,
+        policy: str,
+        is_signed_in: Callable[[Mapping[str, str]], bool],
     ) -> None:
         self._app = app
         self._hosts = frozenset(hosts)
         self._secure_host = secure_host
+        self._is_signed_in = is_signed_in
         self._headers = {
             "Content-Security-Policy": policy,
             "X-Content-Type-Options": "nosniff",
@@ -102,9 +111,13 @@ class Boundary:
         must_be_ours = scope["type"] == "websocket" or scope["method"] in _CHANGES
         if must_be_ours and headers.get("origin") != self._origin(host):
             return 403, "That was sent by another site's page."
-        if scope["type"] == "http" and not _is_small(scope["path"], headers):
-            return 413, "That is too large."
-        return None
+        if scope["type"] != "http":
+            return None
+        if scope["path"].startswith(_UPLOADS):
+            # Bounded by Streamlit itself.
+            signed_in = self._is_signed_in(HTTPConnection(scope).cookies)
+            return None if signed_in else (403, "Sign in before you send files.")
+        return None if _is_small(headers) else (413, "That is too large.")
 
     def _origin(self, host: str) -> str:
         scheme = "https" if _name(host) == self._secure_host else "http"
@@ -129,11 +142,9 @@ def _name(host: str) -> str | None:
         return None
 
 
-def _is_small(path: str, headers: Headers) -> bool:
-    """Whether a body may be read: those of uploads are bounded by Streamlit itself."""
+def _is_small(headers: Headers) -> bool:
+    """Whether a body that is no upload may be read."""
     length = headers.get("content-length", "0")
-    if path.startswith(_UPLOADS):
-        return True
     if "transfer-encoding" in headers:
         return False
     return length.isdecimal() and int(length) <= _LONGEST_MESSAGE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import itertools
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
@@ -25,6 +26,8 @@ __all__ = [
     "empty_state",
     "ink",
     "link",
+    "margin_input",
+    "marks_badges",
     "page_url",
     "plain",
     "shown_time",
@@ -125,6 +128,35 @@ def verdict_badge(verdict: str) -> None:
     """Show the stored verdict of a comparison as a chip; in tables: `verdicts.verdict_text`."""
     shown = chip(verdict)
     st.badge(escaped(shown.word), icon=shown.icon, color=shown.color, help=shown.meaning)
+
+
+def marks_badges(marks: Iterable[str]) -> None:
+    """Show the marks that must stand beside a verdict or an answer: `comparison_words.marks`."""
+    for mark in marks:
+        if mark == "simulated":
+            st.badge(
+                "simulated",
+                icon=":material/theater_comedy:",
+                color="orange",
+                help="No provider was called, nothing was charged.",
+            )
+        else:
+            st.badge(escaped(mark), color="gray")
+
+
+def margin_input(value: float | None, *, key: str) -> float | None:
+    """Ask for the margin of a comparison, in the unit of its scorer; None for none."""
+    asked = st.number_input(
+        "Margin: the loss that would be acceptable",
+        min_value=0.0,
+        value=value,
+        format="%.4f",
+        placeholder="none",
+        help="In the scorer's unit: 0.03 is 3 points of a rate. Without one, equality is not "
+        "shown.",
+        key=key,
+    )
+    return asked or None
 
 
 def page_url(path: str, **query: str | int) -> str:

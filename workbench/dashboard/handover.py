@@ -29,7 +29,8 @@ class IdentityProvider:
 class Handover:
     """All that the process has to know.
 
-    It answers on the listening socket `descriptor`, that of `port`, and asks the API at `api`.
+    It answers on the listening socket `descriptor`, that of `host` and `port`, and asks the API at
+    `api`.
     `url` is how people reach it through a proxy. With `local_key` and `token` the browser that
     brings the token is signed in by that key.
     """
@@ -42,6 +43,7 @@ class Handover:
     local_key: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
     identity_provider: IdentityProvider | None = None
+    host: str = "127.0.0.1"
 
     @property
     def is_https(self) -> bool:
@@ -51,7 +53,8 @@ class Handover:
     @property
     def base_url(self) -> str:
         """Where people reach it, without a slash at the end."""
-        return self.url.rstrip("/") if self.url else f"http://127.0.0.1:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.url.rstrip("/") if self.url else f"http://{host}:{self.port}"
 
     def line(self) -> bytes:
         """Return it as it is written to the process."""

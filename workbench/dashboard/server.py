@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import socket
 import sys
 from collections.abc import Mapping
+from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -45,14 +45,15 @@ def create_dashboard(handover: Handover) -> st.App:
         is_https=handover.is_https,
         local_key=handover.local_key,
         invitation=Invitation(handover.token, _tell) if handover.token else None,
-        has_identity_provider=handover.identity_provider is not None,
+        identity_secret=_identity_secret(handover) if handover.identity_provider else None,
     )
     own = urlsplit(handover.url or "").hostname
     boundary = Middleware(
         Boundary,
-        hosts=LOOPBACK | ({own} if own else set()),
+        hosts=LOOPBACK | {handover.host} | ({own} if own else set()),
         secure_host=own if handover.is_https else None,
         policy=content_security_policy(page),
+        is_signed_in=sign_in.knows,
     )
     return st.App(
         _SCRIPT,
@@ -82,13 +83,21 @@ def _secrets(handover: Handover) -> Mapping[str, Any]:
     if provider is not None:
         given["auth"] = {
             "redirect_uri": f"{handover.base_url}/oauth2callback",
-            "cookie_secret": secrets.token_urlsafe(32),
+            "cookie_secret": _identity_secret(handover),
             "client_id": provider.client_id,
             "client_secret": provider.client_secret,
             "server_metadata_url": provider.metadata_url,
             "expose_tokens": ["id"],
         }
     return given
+
+
+def _identity_secret(handover: Handover) -> str:
+    """Return what signs the cookies of people of the identity provider.
+
+    It is made of the key that outlives this process, so that one started anew knows them.
+    """
+    return sha256(f"identity {handover.seal_key}".encode()).hexdigest()
 
 
 def _tell(token: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import Final
@@ -21,6 +21,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.user_info import generate_login_redirect_url
+from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
 
 from workbench.client import APIError, AsyncClient, ClientError, LimitReached, Unauthenticated
 from workbench.client.users import me
@@ -60,7 +61,7 @@ class Invitation:
 @dataclass(frozen=True)
 class SignIn:
     """Signs browsers in: by `invitation` with the key `local_key`, by a key that the API at `api`
-    takes, or through the identity provider."""
+    takes, or through the identity provider, whose cookies `identity_secret` signs."""
 
     api: str
     port: int
@@ -68,7 +69,14 @@ class SignIn:
     is_https: bool = False
     local_key: str | None = field(default=None, repr=False)
     invitation: Invitation | None = None
-    has_identity_provider: bool = False
+    identity_secret: str | None = field(default=None, repr=False)
+
+    def knows(self, cookies: Mapping[str, str]) -> bool:
+        """Whether a browser with these cookies has signed in; what it may do the API decides."""
+        identity = cookies.get(_IDENTITY_COOKIE)
+        if self.identity_secret is not None and identity is not None:
+            return decode_signed_value(self.identity_secret, _IDENTITY_COOKIE, identity) is not None
+        return self.seal.opened(cookies.get(cookie_name(self.port))) is not None
 
     def routes(self) -> list[Route]:
         """Return the routes, to stand before those of the pages."""
@@ -87,7 +95,7 @@ class SignIn:
             return self._form(onward)
         if self._takes(request, token) and self.local_key is not None:
             return self._signed_in(self.local_key, onward)
-        if self.seal.opened(request.cookies.get(cookie_name(self.port))) is not None:
+        if self.knows(request.cookies):
             return RedirectResponse(onward, _SEE_OTHER)
         return self._form(onward, _USED, status=403)
 
@@ -118,7 +126,7 @@ class SignIn:
         return self._signed_in(key, onward)
 
     async def _go_to_provider(self, request: Request) -> Response:
-        if not self.has_identity_provider:
+        if self.identity_secret is None:
             return RedirectResponse("/sign-in", _SEE_OTHER)
         response = RedirectResponse(generate_login_redirect_url("default"), _SEE_OTHER)
         onward = _local(request.query_params.get("next"))
@@ -134,7 +142,7 @@ class SignIn:
         return response
 
     async def _sign_out(self, request: Request) -> Response:
-        by_provider = self.has_identity_provider and _IDENTITY_COOKIE in request.cookies
+        by_provider = self.identity_secret is not None and _IDENTITY_COOKIE in request.cookies
         response = RedirectResponse("/auth/logout" if by_provider else "/sign-in", _SEE_OTHER)
         response.delete_cookie(cookie_name(self.port), path="/", httponly=True, samesite="lax")
         return response
@@ -154,7 +162,7 @@ class SignIn:
 
     def _form(self, onward: str, problem: str = "", status: int = 200) -> Response:
         there = f"/sign-in/identity-provider?next={quote(onward, safe='')}"
-        provider = _PROVIDER.format(there=there) if self.has_identity_provider else ""
+        provider = _PROVIDER.format(there=there) if self.identity_secret is not None else ""
         hint = _HINT if self.invitation is not None and not problem else ""
         told = f'<p role="alert">{problem}</p>' if problem else ""
         page = _PAGE.format(told=told, hint=hint, provider=provider, onward=escape(onward))

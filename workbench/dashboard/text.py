@@ -1,4 +1,4 @@
-"""Untrusted text made harmless (pure).
+"""Text of pages: what is untrusted made harmless, and money in words (pure).
 
 Labels, captions, titles and messages of Streamlit read Markdown, with links and images; whatever
 came from people or models goes through `escaped` before it stands in one. Longer texts are shown
@@ -9,15 +9,18 @@ others, is written out as `⟨U+200B⟩`. What writing needs stays as it is: joi
 scripts that are joined (Arabic, those of India and others) and inside emoji, and one variation
 selector behind the character that it varies. Flags made of tag characters are written out, because
 tag characters can carry whole sentences that nobody sees.
+
+Money is in US dollars.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from decimal import Decimal
 from typing import Final
 
-__all__ = ["escaped", "shortened", "visible"]
+__all__ = ["dollars", "escaped", "shortened", "visible"]
 
 _MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~:$&@/=^])")
 _LINE_BREAKS: Final = re.compile(r"\s+")
@@ -46,6 +49,10 @@ _ISOLATE, _END_ISOLATE = "\u2068", "\u2069"
 _PLAIN_BREAKS: Final = str.maketrans("", "", "\t\n\r")
 _MOST_MARKS: Final = 8
 """Marks that one letter may carry; more only paint over the lines above and below."""
+
+_DIGITS: Final = 4  # of an amount below a dollar, from the first that is not 0
+_DECIMALS: Final = 6
+_SMALLEST: Final = Decimal(1).scaleb(-_DECIMALS)
 
 
 def escaped(text: str) -> str:
@@ -101,3 +108,21 @@ def _joins(one: str, before: str, after: str) -> bool:
 def shortened(text: str, length: int) -> str:
     """Return at most `length` characters of a text; an ellipsis says that there is more."""
     return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def dollars(amount: Decimal | float | None) -> str:
+    """Return an amount of US dollars, not below 0, as people write it: `$0.0312`, `$1,234.50`.
+
+    Cents stand always, except of nothing, which is `$0`; what is below a millionth is said to be
+    so, and what is not known is `unknown`.
+    """
+    if amount is None:
+        return "unknown"
+    exact = amount if isinstance(amount, Decimal) else Decimal(str(amount))
+    if exact == 0:
+        return "$0"
+    if exact < _SMALLEST:
+        return f"< ${_SMALLEST:f}"
+    places = 2 if exact >= 1 else min(_DECIMALS, _DIGITS - 1 - exact.adjusted())
+    whole, _, fraction = f"{exact:,.{places}f}".partition(".")
+    return f"${whole}.{fraction.rstrip('0').ljust(2, '0')}"

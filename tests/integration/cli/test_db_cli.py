@@ -100,7 +100,7 @@ def test_a_downgrade_that_loses_nothing_is_done_after_a_backup(
     assert prompts(database) == ["triage"]
 
 
-@pytest.mark.parametrize("revision", ["base", "-5"])
+@pytest.mark.parametrize("revision", ["base", "-7"])
 def test_a_downgrade_that_destroys_data_is_refused_and_names_what_is_lost(
     run: Run, database: Path, revision: str
 ) -> None:

@@ -33,7 +33,7 @@ def spending_chart(frame: pd.DataFrame, month: str) -> alt.Chart:
             color=alt.Color(
                 "purpose:N",
                 title=None,
-                scale=alt.Scale(domain=["experiments", "judges", "production"]),
+                scale=alt.Scale(domain=["experiments", "judges", "chats"]),
                 legend=alt.Legend(orient="bottom"),
             ),
             tooltip=[

@@ -5,7 +5,8 @@ Colours are Okabe and Ito's; a hue means the same in every plot of the page.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 
 import altair as alt
 import pandas as pd
@@ -13,6 +14,7 @@ import pandas as pd
 from workbench.dashboard.frames.production import ENDINGS
 
 __all__ = [
+    "TimeAxis",
     "cost_chart",
     "duration_chart",
     "ending_chart",
@@ -48,11 +50,19 @@ _ERROR: Final = "#D55E00"
 _COST: Final = "#009E73"
 
 
-def ending_chart(frame: pd.DataFrame, moves: pd.DataFrame, zone: str) -> alt.LayerChart:
+class TimeAxis(NamedTuple):
+    """What the time axis of every plot spans, and the zone that its labels are in."""
+
+    zone: str
+    since: datetime
+    until: datetime
+
+
+def ending_chart(frame: pd.DataFrame, moves: pd.DataFrame, time: TimeAxis) -> alt.LayerChart:
     """Return the answers by how they ended, as bars over time."""
     n = int(frame["answers"].sum())
     shown = [told for told in ENDINGS.values() if told in set(frame["ending"])]
-    bars = _bars(frame, zone).encode(
+    bars = _bars(frame, time).encode(
         y=alt.Y(
             "answers:Q", title="answers", stack="zero", axis=alt.Axis(format=",d", tickMinStep=1)
         ),
@@ -63,9 +73,9 @@ def ending_chart(frame: pd.DataFrame, moves: pd.DataFrame, zone: str) -> alt.Lay
     return _marked("Answers by how they ended", f"n = {n:,}", bars, moves)
 
 
-def error_chart(frame: pd.DataFrame, moves: pd.DataFrame, zone: str) -> alt.LayerChart:
+def error_chart(frame: pd.DataFrame, moves: pd.DataFrame, time: TimeAxis) -> alt.LayerChart:
     """Return the error rate over time, with its 95 % interval as a band."""
-    base = alt.Chart(frame).encode(x=_time("at", zone))
+    base = alt.Chart(frame).encode(x=_time("at", time))
     band = base.mark_area(opacity=0.25, color=_ERROR).encode(
         y=alt.Y("low:Q", title="errors of all answers", axis=alt.Axis(format="%", tickCount=5)),
         y2="high:Q",
@@ -88,19 +98,19 @@ def error_chart(frame: pd.DataFrame, moves: pd.DataFrame, zone: str) -> alt.Laye
 
 
 def duration_chart(
-    frame: pd.DataFrame, moves: pd.DataFrame, zone: str, *, title: str
+    frame: pd.DataFrame, moves: pd.DataFrame, time: TimeAxis, *, title: str
 ) -> alt.LayerChart:
     """Return percentiles of a duration over time, with their 95 % intervals as bands."""
     shown = [name for name in _PERCENTILE_COLOURS if name in set(frame["percentile"])]
     base = alt.Chart(frame).encode(
-        x=_time("at", zone), color=_colours("percentile", shown, _PERCENTILE_COLOURS)
+        x=_time("at", time), color=_colours("percentile", shown, _PERCENTILE_COLOURS)
     )
     # A step without an interval keeps its row, so that the band has a gap there.
     band = (
         alt.Chart(frame)
         .mark_area(opacity=0.2)
         .encode(
-            x=_time("at", zone),
+            x=_time("at", time),
             y=alt.Y("low:Q", title="seconds", axis=alt.Axis(tickCount=5)),
             y2="high:Q",
             color=_colours("percentile", shown, _PERCENTILE_COLOURS),
@@ -123,11 +133,11 @@ def duration_chart(
     return _marked(title, told, _layers(band, bar, line), moves, named=True)
 
 
-def token_chart(frame: pd.DataFrame, moves: pd.DataFrame, zone: str) -> alt.LayerChart:
+def token_chart(frame: pd.DataFrame, moves: pd.DataFrame, time: TimeAxis) -> alt.LayerChart:
     """Return input and output tokens, as bars over time."""
     n = int(frame["tokens"].sum())
     shown = [kind for kind in _TOKEN_COLOURS if kind in set(frame["kind"])]
-    bars = _bars(frame, zone).encode(
+    bars = _bars(frame, time).encode(
         y=alt.Y("tokens:Q", title="tokens", stack="zero", axis=alt.Axis(format="~s", tickCount=5)),
         color=_colours("kind", shown, _TOKEN_COLOURS),
         tooltip=[*_span(), "kind:N", alt.Tooltip("tokens:Q", format=",d")],
@@ -135,9 +145,9 @@ def token_chart(frame: pd.DataFrame, moves: pd.DataFrame, zone: str) -> alt.Laye
     return _marked("Tokens", f"n = {n:,} tokens", bars, moves)
 
 
-def cost_chart(frame: pd.DataFrame, moves: pd.DataFrame, zone: str, n: int) -> alt.LayerChart:
+def cost_chart(frame: pd.DataFrame, moves: pd.DataFrame, time: TimeAxis, n: int) -> alt.LayerChart:
     """Return the cost as bars over time; `n` answers have a known one."""
-    bars = _bars(frame, zone, color=_COST).encode(
+    bars = _bars(frame, time, color=_COST).encode(
         y=alt.Y("dollars:Q", title="US dollars", axis=alt.Axis(format="$,.6~f", tickCount=5)),
         tooltip=[
             *_span(),
@@ -182,9 +192,11 @@ def _layers(*plots: alt.Chart | alt.LayerChart) -> alt.LayerChart:
     return alt.LayerChart(layer=list(plots))
 
 
-def _time(column: str, zone: str) -> alt.X:
+def _time(column: str, time: TimeAxis) -> alt.X:
     axis = alt.Axis(labelOverlap=True, tickCount=7, labelExpr=_CLOCK_OR_DAY)
-    return alt.X(f"{column}:T", title=f"time ({zone})", axis=axis)
+    window = [round(end.timestamp() * 1000) for end in (time.since, time.until)]
+    scale = alt.Scale(domain=window)
+    return alt.X(f"{column}:T", title=f"time ({time.zone})", axis=axis, scale=scale)
 
 
 def _moment(column: str) -> alt.Tooltip:
@@ -195,11 +207,11 @@ def _span() -> list[alt.Tooltip]:
     return [_moment("from"), _moment("to")]
 
 
-def _bars(frame: pd.DataFrame, zone: str, **mark: Any) -> alt.Chart:
+def _bars(frame: pd.DataFrame, time: TimeAxis, **mark: Any) -> alt.Chart:
     plot: alt.Chart = (
         alt.Chart(frame)
         .mark_bar(orient="vertical", **mark)
-        .encode(x=_time("from", zone), x2="to:T")
+        .encode(x=_time("from", time), x2="to:T")
     )
     return plot
 

@@ -14,7 +14,7 @@ import pandas as pd
 from workbench.client.keys import Key, KeyScope
 from workbench.client.limits import Limit, Window
 from workbench.client.users import Grant, RoleMeaning, User
-from workbench.dashboard.frames.experiments import dollars
+from workbench.dashboard.text import dollars
 
 __all__ = [
     "Bar",

@@ -16,7 +16,8 @@ import pandas as pd
 
 from workbench.client.comparisons import ComparedExample, ComparedSide, Comparison
 from workbench.client.gates import Decision
-from workbench.comparison_words import remedy, result_scorer, slice_figures, slice_label
+from workbench.comparison_words import marks, remedy, result_scorer, slice_figures, slice_label
+from workbench.dashboard.frames.experiments import run_title
 from workbench.dashboard.verdicts import verdict_text
 from workbench.gate_words import check_label, decision_word
 from workbench.number_text import Scale, difference_figures, difference_text, level_text
@@ -33,6 +34,7 @@ __all__ = [
     "pareto_measures",
     "recent_frame",
     "scale_of",
+    "side_titles",
     "sides_frame",
     "slices_frame",
     "tradeoff_frame",
@@ -100,21 +102,31 @@ def _runs(family: Sequence[Comparison]) -> list[tuple[Comparison, str]]:
     return list(ordered.values())
 
 
+def side_titles(result: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the names of candidate and baseline; their experiments' numbers are left out, unless
+    only these tell them apart."""
+    runs = str(result["candidate_run"]), str(result["baseline_run"])
+    candidate, baseline = (run_title(name) for name in runs)
+    return runs if candidate == baseline else (candidate, baseline)
+
+
 def recent_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     """Return one row a comparison; `id` is last, for selecting."""
     return pd.DataFrame(
         [
             {
                 "verdict": verdict_text(one.verdict),
-                "candidate": one.result["candidate_run"],
+                "marks": ", ".join(marks(one.result)),
+                "candidate": candidate,
                 "difference": difference_text(one.result, scale_of(one)) or "no pairs",
                 "examples": one.result["n_pairs"],
-                "baseline": one.result["baseline_run"],
+                "baseline": baseline,
                 "scorer": result_scorer(one.result),
                 "made": one.created_at,
                 "id": str(one.id),
             }
             for one in comparisons
+            for candidate, baseline in [side_titles(one.result)]
         ]
     )
 

@@ -29,6 +29,7 @@ __all__ = [
     "prompt_options",
     "question",
     "scorer_label",
+    "verdict_remark",
 ]
 
 _VERSIONS_OFFERED: Final = 20
@@ -105,8 +106,8 @@ class FieldError:
 
 @dataclass(frozen=True)
 class Draft:
-    """What stands in the form. `margin` is in points, `other` JSON, `mapping` one
-    `variable=column` a line."""
+    """What stands in the form. `margin` is in the scorer's unit, `other` JSON,
+    `mapping` one `variable=column` a line."""
 
     name: str = ""
     dataset: str | None = None
@@ -143,7 +144,7 @@ def draft_of(asked: Mapping[str, Any]) -> Draft:
         models=asked.get("models") or (),
         scorers=[_written(scorer) for scorer in asked.get("scorers") or ()],
         baseline=asked.get("baseline"),
-        margin=None if margin is None else round(margin * 100, 7),
+        margin=None if margin is None else float(margin),
         goal=plan.get("goal", "non_inferiority"),
         sequential=plan.get("mode") == "sequential",
         planned=plan.get("n"),
@@ -209,13 +210,22 @@ def missing(draft: Draft) -> list[FieldError]:
     return found
 
 
+def verdict_remark(draft: Draft) -> str:
+    """Say that there will be no verdict, where nothing stands beside the only variant; else
+    nothing."""
+    is_alone = len(draft.prompts) == len(draft.models) == 1
+    if is_alone and (draft.baseline is None or draft.baseline in draft.prompts):
+        return "One variant: there will be no verdict. Add a second one, or name a baseline."
+    return ""
+
+
 def question(draft: Draft) -> tuple[dict[str, Any], list[FieldError]]:
     """Return the question that a form asks, and what of it cannot be read."""
     parameters, errors = _parameters(draft)
     mapping, wrong = _mapping(draft.mapping)
     plan: dict[str, Any] = {"goal": draft.goal}
     if draft.margin is not None:
-        plan["margin"] = round(draft.margin / 100, 9)
+        plan["margin"] = draft.margin
     if draft.sequential:
         plan["mode"] = "sequential"
     if draft.planned is not None:

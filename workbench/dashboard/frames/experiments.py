@@ -20,6 +20,7 @@ from workbench.client.experiments import (
 )
 from workbench.client.jobs import Job
 from workbench.client.runs import RunStanding
+from workbench.dashboard.text import dollars
 from workbench.dashboard.verdicts import verdict_text
 
 __all__ = [
@@ -30,7 +31,6 @@ __all__ = [
     "cell_frame",
     "cells_by_status",
     "cost_of",
-    "dollars",
     "dollars_between",
     "done_count",
     "duration",
@@ -124,17 +124,6 @@ def _several(names: Sequence[str], noun: str) -> str:
 def run_title(name: str) -> str:
     """Return a run's name without its experiment's number."""
     return name.partition("/")[2] or name
-
-
-def dollars(amount: float | None) -> str:
-    """Return US dollars as people write them; what is not known is no 0."""
-    if amount is None:
-        return "unknown"
-    if amount == 0:
-        return "$0"
-    if amount >= 1:
-        return f"${amount:,.2f}"
-    return f"${amount:.4f}" if amount >= 0.0001 else f"${amount:.1e}"
 
 
 def dollars_between(low: float, high: float) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from typing import Any, Final
 
 import pandas as pd
@@ -21,15 +20,17 @@ from workbench.client.generations import (
     SameAnswers,
     Score,
 )
+from workbench.dashboard.text import dollars
 from workbench.message_text import message_text
 
 __all__ = [
+    "MEANINGS",
     "PURPOSES",
     "Fact",
     "answer_text",
     "attempt_frame",
-    "cost_text",
     "count_text",
+    "first_token_text",
     "generation_frame",
     "heading",
     "judgement_frame",
@@ -38,6 +39,7 @@ __all__ = [
     "outcome_word",
     "parameter_frame",
     "provenance",
+    "purpose_word",
     "replay_sentence",
     "same_sentences",
     "score_frame",
@@ -51,9 +53,18 @@ Fact = tuple[str, str]
 PURPOSES: Final[Mapping[str, str]] = {
     "experiment": "Experiment",
     "judge": "Judge",
-    "chat": "Production",
+    "chat": "Chat",
 }
-"""What a generation was wanted for, in words."""
+"""What generations are wanted for, in words; `purpose_word` parts chats further."""
+
+MEANINGS: Final[Mapping[str, str]] = {
+    "Record": "executed: the workbench made the call; imported or reported: it was made elsewhere.",
+    "Bucket": "made of the caller, always the same; canaries take the buckets from 0 upwards.",
+    "Served as measured": "yes if the caller changed nothing of what the variant sends.",
+    "Usage told by": "provider: it counted the tokens; estimated: the workbench did; unreported: "
+    "nobody did.",
+}
+"""What the labels of `provenance` mean that do not say it themselves."""
 
 _COUNTED: Final = 10_000  # where the API stops counting
 
@@ -78,13 +89,21 @@ def outcome_word(status: str, ending: str | None) -> str:
     return (ending or status).replace("_", " ")
 
 
-def cost_text(amount: Decimal | float | None) -> str:
-    """Return US dollars as people write them; what is not known is no 0."""
-    if amount is None:
-        return "unknown"
-    if amount == 0:
-        return "$0"
-    return f"${amount:,.2f}" if amount >= 1 else f"${amount:.6f}".rstrip("0")
+def purpose_word(purpose: str, alias: str | None) -> str:
+    """Say what a generation was wanted for; a chat without an alias called a model directly."""
+    if purpose == "chat":
+        return "Direct call" if alias is None else "Production"
+    return PURPOSES.get(purpose, purpose)
+
+
+def first_token_text(detail: GenerationDetail) -> str:
+    """Say how long the first token took; an answer that came whole has none of its own."""
+    story, chat = detail.generation, detail.chat
+    # of chats alone a stream is asked for: never of a cell, or of a judge
+    is_whole = story.origin == "executed" if chat is None else not chat.is_stream
+    if story.time_to_first_token_ms is None and is_whole:
+        return "not streamed"
+    return moment_text(story.time_to_first_token_ms)
 
 
 def moment_text(milliseconds: float | None) -> str:
@@ -210,7 +229,7 @@ def attempt_frame(attempts: Iterable[Attempt]) -> pd.DataFrame:
             "latency": moment_text(attempt.latency_ms),
             "tokens in": tokens_text(attempt.input_tokens),
             "tokens out": tokens_text(attempt.output_tokens),
-            "cost": cost_text(attempt.cost),
+            "cost": dollars(attempt.cost),
             "provider's request": attempt.provider_request_id or "",
             "asked to wait": ""
             if attempt.retry_after_s is None
@@ -256,7 +275,7 @@ def provenance(detail: GenerationDetail) -> list[Fact]:
     """Return what a generation rests on: who wanted it, what answered, by what it is found."""
     story, chat = detail.generation, detail.chat
     facts = [
-        ("Wanted for", PURPOSES.get(story.purpose, story.purpose)),
+        ("Wanted for", purpose_word(story.purpose, None if chat is None else chat.alias)),
         ("Record", story.origin),
         ("Run", detail.run),
         ("Dataset", detail.dataset),
@@ -335,6 +354,12 @@ def _many(count: int, noun: str) -> str:
 
 def replay_sentence(found: Replay) -> str:
     """Say what came of a replay check."""
+    if found.hash_holds is False:
+        broken = (
+            "Different: the stored request is not the one that was sent. It does not have the hash "
+            "that was taken then."
+        )
+        return f"{broken} {found.reason}" if found.reason else broken
     if found.outcome == "identical":
         return "Identical: rendered again from stored rows, the request is the one that was sent."
     if found.outcome == "different":

@@ -16,7 +16,8 @@ from workbench.client.experiments import ExperimentSummary
 from workbench.client.jobs import Job
 from workbench.client.limits import Limit, Window
 from workbench.client.spending import BudgetStanding, PurposeSpending, Spending
-from workbench.dashboard.frames.experiments import dollars, job_error
+from workbench.dashboard.frames.experiments import job_error
+from workbench.dashboard.text import dollars
 from workbench.number_text import count_text
 
 __all__ = [
@@ -33,7 +34,9 @@ __all__ = [
     "window_of",
 ]
 
-_PURPOSES: Final = ("experiments", "judges", "production")
+_PURPOSES: Final = {"experiments": "experiments", "judges": "judges", "production": "chats"}
+"""What money is spent on, by its name in the API: chats are answers in production and direct
+calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +113,8 @@ def _cell_failure(found: ExperimentSummary) -> Failure:
 
 def purposes(spending: Spending) -> Iterator[tuple[str, PurposeSpending]]:
     """Yield what money was spent on and may be seen, by name."""
-    for name in _PURPOSES:
-        part: PurposeSpending | None = getattr(spending, name)
+    for field, name in _PURPOSES.items():
+        part: PurposeSpending | None = getattr(spending, field)
         if part is not None:
             yield name, part
 

@@ -15,7 +15,7 @@ from typing import Final
 import pandas as pd
 
 from workbench.client.models import Model, Parameter, Price, Usage, UsageRow
-from workbench.dashboard.text import visible
+from workbench.dashboard.text import dollars, visible
 
 __all__ = [
     "PRICE_KINDS",
@@ -23,7 +23,6 @@ __all__ = [
     "UsageTotals",
     "bounds_text",
     "catalog_frame",
-    "dollars",
     "parameter_frame",
     "price_at",
     "price_frame",
@@ -37,7 +36,6 @@ __all__ = [
 PRICE_KINDS: Final = ("input", "cached input", "output")
 PURPOSES: Final = ("experiment", "judge", "chat")
 
-_UNKNOWN: Final = "unknown"
 _BEYOND_COUNTING: Final = 2**62
 _RANK: Final = {"own": 0, "genai-prices": 1, "local": 2}
 _SOURCES: Final = {
@@ -58,16 +56,6 @@ class UsageTotals:
     output_tokens: int | None
     cost: Decimal | None
     without_cost: int
-
-
-def dollars(amount: Decimal | None) -> str:
-    """Return money as people read it: `$0.0021`, `unknown` for None."""
-    if amount is None:
-        return _UNKNOWN
-    places = 2 if amount == 0 or amount >= 1 else min(10, 3 - amount.adjusted())
-    text = f"{amount:,.{places}f}"
-    whole, _, fraction = text.partition(".")
-    return f"${whole}.{fraction.rstrip('0').ljust(2, '0')}"
 
 
 def status_text(model: Model, now: datetime) -> str:

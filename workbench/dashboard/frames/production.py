@@ -19,8 +19,7 @@ from workbench.client.traffic import (
     Score,
     Traffic,
 )
-from workbench.dashboard.frames.experiments import dollars
-from workbench.dashboard.text import shortened
+from workbench.dashboard.text import dollars, shortened
 
 __all__ = [
     "ENDINGS",

@@ -17,7 +17,7 @@ from workbench.client.comparisons import Comparison, Scorer
 from workbench.client.jobs import Job
 from workbench.client.runs import Run
 from workbench.comparison_words import scorer_name
-from workbench.dashboard.elements import csv_bytes, empty_state, link, zone
+from workbench.dashboard.elements import csv_bytes, empty_state, link, margin_input, zone
 from workbench.dashboard.frames.compare import recent_frame
 from workbench.dashboard.session import Session
 from workbench.dashboard.text import escaped, visible
@@ -87,6 +87,7 @@ def _recent(found: Sequence[Comparison]) -> None:
         on_select=partial(_open, list(frame["id"])),
         column_config={
             "verdict": "Verdict",
+            "marks": "Marks",
             "candidate": "Candidate",
             "baseline": "Baseline",
             "scorer": "Scorer",
@@ -151,19 +152,10 @@ def _ask(session: Session, baseline: Run, candidate: Run) -> None:
             placeholder="such as contains:ignore_case=true",
             help="What has no score by it yet is scored first.",
         )
-    margin = st.number_input(
-        "Margin: the loss that would be acceptable",
-        min_value=0.0,
-        value=None,
-        format="%.4f",
-        placeholder="none",
-        help="In the scorer's unit: 0.03 is 3 points of a rate. Without one, equality is not "
-        "shown.",
-        key="margin",
-    )
+    margin = margin_input(None, key="margin")
     if st.button("Compare", type="primary", disabled=not (chosen or other)):
         scorer = other or scorers[str(chosen)]
-        call = comparisons.ask(baseline.id, [candidate.id], scorer, margin=margin or None)
+        call = comparisons.ask(baseline.id, [candidate.id], scorer, margin=margin)
         try:
             job = session.client.send(call)
         except APIError as error:

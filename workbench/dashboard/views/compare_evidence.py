@@ -21,7 +21,7 @@ from workbench.comparison_words import (
     secondary_facts,
 )
 from workbench.dashboard.charts.compare import forest, slice_forest, tradeoff
-from workbench.dashboard.elements import chart, ink, link, shown_time, verdict_badge
+from workbench.dashboard.elements import chart, ink, link, marks_badges, shown_time, verdict_badge
 from workbench.dashboard.frames.compare import (
     MAX_SLICES,
     Warned,
@@ -30,6 +30,7 @@ from workbench.dashboard.frames.compare import (
     forest_frame,
     pareto_measures,
     scale_of,
+    side_titles,
     sides_frame,
     slices_frame,
     tradeoff_frame,
@@ -51,12 +52,12 @@ def show_verdict(session: Session, family: Family) -> None:
     shown, result = family.shown, family.shown.result
     with st.container(horizontal=True, vertical_alignment="center"):
         verdict_badge(shown.verdict)
-        for mark in marks(result):
-            st.badge(escaped(mark), color="gray")
+        marks_badges(marks(result))
     st.subheader(escaped(str(result["sentence"])), anchor=False)
+    candidate, baseline = side_titles(result)
     st.markdown(
-        f"Candidate **{escaped(str(result['candidate_run']))}** against baseline "
-        f"**{escaped(str(result['baseline_run']))}**, by {escaped(result_scorer(result))}, over "
+        f"Candidate **{escaped(candidate)}** against baseline **{escaped(baseline)}**, "
+        f"by {escaped(result_scorer(result))}, over "
         f"{escaped(' and '.join(dataset_versions(result)) or str(result['dataset']))}."
     )
     st.caption(f"Made {shown_time(shown.created_at)} by {escaped(shown.created_by)}")
@@ -253,7 +254,7 @@ def _gate(session: Session, family: Family) -> None:
     if not found:
         st.markdown(
             "No gate has decided on this candidate. Declare a plan in the experiment, then let "
-            "`workbench gate` decide it, or tick *gate* when you resume the experiment."
+            "`workbench gate` decide it, or go on with it by `workbench resume NUMBER --gate`."
         )
         return
     newest, *earlier = found

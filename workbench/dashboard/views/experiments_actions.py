@@ -11,9 +11,9 @@ from workbench.client import ClientError, Conflict, Forbidden, Invalid, NotFound
 from workbench.client.experiments import ExperimentStanding
 from workbench.client.jobs import Job
 from workbench.dashboard.elements import link
-from workbench.dashboard.frames.experiments import dollars, error_classes
+from workbench.dashboard.frames.experiments import error_classes
 from workbench.dashboard.session import Session
-from workbench.dashboard.text import escaped
+from workbench.dashboard.text import dollars, escaped
 
 __all__ = ["show_actions"]
 

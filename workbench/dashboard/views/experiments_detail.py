@@ -198,7 +198,7 @@ def _runs(session: Session, standing: ExperimentStanding, results: ExperimentRes
                 "generations",
                 f"Generations of {run_title(run.run.name)}",
                 icon=":material/fact_check:",
-                run=str(run.run.id),
+                run_id=str(run.run.id),
             )
     cells = cell_frame(standing)
     if len(cells):
@@ -219,6 +219,7 @@ def _asked(session: Session, experiment: Experiment) -> None:
             f"Dataset {experiment.dataset}",
             icon=":material/dataset:",
             name=experiment.dataset.partition("@")[0],
+            version=experiment.dataset.partition("@")[2],
         )
         st.dataframe(
             _variant_rows(experiment.spec), hide_index=True, alt="The variants that were asked."

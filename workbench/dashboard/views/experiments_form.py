@@ -17,7 +17,7 @@ from workbench.client import datasets as dataset_calls
 from workbench.client import models as model_calls
 from workbench.client import prompts as prompt_calls
 from workbench.client.experiments import ExperimentEstimate
-from workbench.dashboard.elements import link
+from workbench.dashboard.elements import link, margin_input
 from workbench.dashboard.frames.experiment_questions import (
     SCORERS,
     Draft,
@@ -31,6 +31,7 @@ from workbench.dashboard.frames.experiment_questions import (
     prompt_options,
     question,
     scorer_label,
+    verdict_remark,
 )
 from workbench.dashboard.frames.experiments import (
     dollars_between,
@@ -67,6 +68,8 @@ def show_form(session: Session) -> None:
         st.info(" ".join(escaped(error.message) for error in errors), icon=":material/edit_note:")
         st.button("Start experiment", type="primary", disabled=True, icon=":material/play_arrow:")
         return
+    if remark := verdict_remark(draft):
+        st.caption(remark)
     found = _estimate(session, body)
     if found is not None:
         _show_estimate(found, draft.budget)
@@ -196,17 +199,9 @@ class _Form:
             )
             self._error("baseline")
         with right:
-            margin = st.number_input(
-                "Margin in points",
-                min_value=0.0,
-                value=start.margin,
-                step=1.0,
-                placeholder="none",
-                help="The loss that is still acceptable; 3 points of a rate are 0.03.",
-                key="form-margin",
-            )
+            margin = margin_input(start.margin, key="form-margin")
             self._error("margin")
-        return Draft(scorers=scorers, baseline=baseline, margin=margin or None)
+        return Draft(scorers=scorers, baseline=baseline, margin=margin)
 
     def _spending(self) -> Draft:
         start = self._start

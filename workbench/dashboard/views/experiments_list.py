@@ -8,16 +8,15 @@ import streamlit as st
 
 from workbench.client import Listing, Page, datasets, experiments
 from workbench.client.experiments import CandidateVerdict, ExperimentSummary
-from workbench.dashboard.elements import csv_bytes, empty_state, link, shown_time
+from workbench.dashboard.elements import csv_bytes, empty_state, link, marks_badges, shown_time
 from workbench.dashboard.frames.experiments import (
-    dollars,
     list_frame,
     run_title,
     standing_word,
     variants_text,
 )
 from workbench.dashboard.session import Session
-from workbench.dashboard.text import escaped, shortened
+from workbench.dashboard.text import dollars, escaped, shortened
 from workbench.dashboard.verdicts import chip
 
 __all__ = ["show_list", "status_badge"]
@@ -137,7 +136,7 @@ def _card(session: Session, found: ExperimentSummary) -> None:
             link(session, "experiments", title, number=str(found.number))
             status_badge(standing_word(found.status, found.work))
             if found.simulated:
-                st.badge("simulated", icon=":material/theater_comedy:", color="orange")
+                marks_badges(["simulated"])
         asked = variants_text(found.prompts, found.models)
         st.caption(
             f"{escaped(found.dataset)} · {escaped(asked)} · {escaped(found.created_by)} · "

@@ -15,7 +15,6 @@ from workbench.dashboard.frames.experiments import (
     Looked,
     cells_by_status,
     cost_of,
-    dollars,
     done_count,
     duration,
     error_classes,
@@ -23,7 +22,7 @@ from workbench.dashboard.frames.experiments import (
     seconds_left,
 )
 from workbench.dashboard.session import Session
-from workbench.dashboard.text import escaped
+from workbench.dashboard.text import dollars, escaped
 
 __all__ = ["show_progress", "unfinished"]
 

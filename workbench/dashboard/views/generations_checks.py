@@ -13,7 +13,7 @@ from workbench.dashboard.session import Session
 from workbench.dashboard.text import escaped
 from workbench.text_diff import unified_diff
 
-__all__ = ["replay_check", "reviews", "same_answers"]
+__all__ = ["replay_check", "replay_outcome", "reviews", "same_answers"]
 
 _LONGEST_REASON = 2_000  # characters
 
@@ -80,22 +80,23 @@ def replay_check(session: Session, generation_id: str) -> None:
     except ClientError as error:
         st.error(f"It was not checked. {escaped(str(error))}")
         return
-    _replay(found)
+    replay_outcome(found)
 
 
-def _replay(found: Replay) -> None:
+def replay_outcome(found: Replay) -> None:
+    """Show what came of a replay check; only a stored request that has its hash is all right."""
     sentence = escaped(replay_sentence(found))
-    if found.outcome == "identical":
-        st.success(sentence, icon=":material/verified:")
-    elif found.outcome == "different":
+    if found.outcome == "different" or found.hash_holds is False:
         st.error(sentence, icon=":material/difference:")
+    elif found.outcome == "identical":
+        st.success(sentence, icon=":material/verified:")
     else:
         st.warning(sentence, icon=":material/block:")
     if found.note:
         st.caption(escaped(found.note))
     if found.checked:
         st.caption(f"Compared: {escaped(', '.join(found.checked))}.")
-    if found.stored_hash:
+    if found.stored_hash and found.hash_holds is not None:
         holds = "holds" if found.hash_holds else "does not hold"
         st.caption(
             f"The hash taken as it was sent {holds} for the stored request: "

@@ -16,24 +16,25 @@ from workbench.client import generations
 from workbench.client.calls import quoted
 from workbench.client.generations import GenerationDetail
 from workbench.dashboard.answer_markdown import answer_pieces
-from workbench.dashboard.elements import link, plain, shown_time
+from workbench.dashboard.elements import link, marks_badges, plain, shown_time
 from workbench.dashboard.frames.generations import (
-    PURPOSES,
+    MEANINGS,
     Fact,
     answer_text,
     attempt_frame,
-    cost_text,
+    first_token_text,
     judgement_frame,
     message_parts,
     moment_text,
     parameter_frame,
     provenance,
+    purpose_word,
     score_frame,
     short_id,
     tokens_text,
 )
 from workbench.dashboard.session import Session
-from workbench.dashboard.text import escaped
+from workbench.dashboard.text import dollars, escaped
 from workbench.dashboard.views.generations_checks import replay_check, reviews, same_answers
 from workbench.dashboard.views.generations_list import ending_badge, mark_badge
 
@@ -66,21 +67,22 @@ def _head(detail: GenerationDetail) -> None:
     st.subheader(f"Generation {short_id(story.id)}", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center"):
         ending_badge(story.status, None if detail.chat is None else detail.chat.ending)
-        st.badge(PURPOSES.get(story.purpose, escaped(story.purpose)), color="blue")
+        alias = None if detail.chat is None else detail.chat.alias
+        st.badge(escaped(purpose_word(story.purpose, alias)), color="blue")
         if story.provider == "simulated":
-            st.badge("simulated", icon=":material/theater_comedy:", color="orange")
+            marks_badges(["simulated"])
         mark_badge(detail.reviews[0].mark if detail.reviews else None)
         st.caption(escaped(shown_time(story.started_at)))
     shown = (
         ("Latency", moment_text(story.latency_ms)),
-        ("Time to first token", moment_text(story.time_to_first_token_ms)),
+        ("Time to first token", first_token_text(detail)),
         ("Tokens in", tokens_text(story.input_tokens)),
         ("Tokens out", tokens_text(story.output_tokens)),
-        ("Cost", cost_text(story.cost).replace("$", "\\$")),
+        ("Cost", escaped(dollars(story.cost))),
     )
     with st.container(horizontal=True):
         for label, value in shown:
-            st.metric(label, value, width=150)
+            st.metric(label, value, width="content")
 
 
 def _texts(detail: GenerationDetail) -> None:
@@ -209,7 +211,10 @@ def _links(session: Session, detail: GenerationDetail) -> None:
 
 def _facts(detail: GenerationDetail) -> None:
     st.markdown("#### What it rests on")
-    st.markdown(_fact_lines(provenance(detail)))
+    facts = provenance(detail)
+    st.markdown(_fact_lines(facts))
+    meant = [f"{label}: {MEANINGS[label]}" for label, _ in facts if label in MEANINGS]
+    st.caption("  \n".join(meant))
 
 
 def _fact_lines(facts: list[Fact]) -> str:

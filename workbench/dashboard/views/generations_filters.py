@@ -152,6 +152,7 @@ def _text(name: str, label: str, hint: str, *, width: int = 190) -> str:
 
 
 def _several(name: str, label: str, options: tuple[str, ...]) -> list[str]:
+    _read_names(name, options)
     return st.multiselect(
         label,
         options,
@@ -178,8 +179,20 @@ def _one(name: str, label: str, options: tuple[str, ...]) -> str | None:
     )
 
 
+def _read_names(name: str, options: tuple[str, ...]) -> None:
+    """Take options from the address by their own names too: links have these, the widget words.
+
+    Of an address with both, the widget takes the words alone; so only purposes have other words.
+    """
+    words = {_word(option): option for option in options}
+    asked = st.query_params.get_all(name)
+    if name not in st.session_state and not all(it in words for it in asked):
+        named = (words.get(it, it) for it in asked)
+        st.session_state[name] = [it for it in named if it in options]
+
+
 def _word(option: str) -> str:
-    return PURPOSES.get(option, option.replace("_", " "))
+    return PURPOSES.get(option, option)
 
 
 def _number(name: str, label: str, *, whole: bool = False) -> float | int | None:

@@ -12,17 +12,16 @@ from workbench.client.calls import Parameter
 from workbench.client.generations import Generation, GenerationPage
 from workbench.dashboard.elements import csv_bytes, empty_state, link, shown_time
 from workbench.dashboard.frames.generations import (
-    PURPOSES,
-    cost_text,
     count_text,
     generation_frame,
     heading,
     moment_text,
     outcome_word,
+    purpose_word,
     tokens_text,
 )
 from workbench.dashboard.session import Session
-from workbench.dashboard.text import escaped, shortened
+from workbench.dashboard.text import dollars, escaped, shortened
 from workbench.dashboard.views.generations_filters import active_filters, filters
 
 __all__ = ["ending_badge", "mark_badge", "show_list"]
@@ -92,7 +91,7 @@ def _card(session: Session, found: Generation) -> None:
             ending_badge(found.status, found.ending)
             mark_badge(found.review)
         what = [
-            PURPOSES.get(found.purpose, found.purpose),
+            purpose_word(found.purpose, found.alias),
             found.prompt or "no prompt of ours",
             found.model or "model unknown",
             shown_time(found.started_at),
@@ -100,7 +99,7 @@ def _card(session: Session, found: Generation) -> None:
         st.caption(" · ".join(escaped(it) for it in what))
         took = [
             f"{tokens_text(found.input_tokens)} tokens in, {tokens_text(found.output_tokens)} out",
-            f"cost {cost_text(found.cost)}",
+            f"cost {dollars(found.cost)}",
             f"latency {moment_text(found.latency_ms)}",
         ]
         if found.error_code:

@@ -13,11 +13,13 @@ import streamlit as st
 from workbench.client import ClientError, comparisons, experiments, jobs
 from workbench.client.comparisons import Comparison
 from workbench.client.experiments import ExperimentSummary
-from workbench.dashboard.elements import link, shown_time, verdict_badge
-from workbench.dashboard.frames.experiments import dollars, run_title, standing_word
+from workbench.comparison_words import marks
+from workbench.dashboard.elements import link, marks_badges, shown_time, verdict_badge
+from workbench.dashboard.frames.compare import side_titles
+from workbench.dashboard.frames.experiments import standing_word
 from workbench.dashboard.frames.home import Failure, failures, under_way
 from workbench.dashboard.session import Session
-from workbench.dashboard.text import escaped, shortened
+from workbench.dashboard.text import dollars, escaped, shortened
 from workbench.dashboard.views.home_first_steps import show_first_steps
 from workbench.dashboard.views.home_money import show_money
 
@@ -141,12 +143,11 @@ def _verdict(session: Session, found: Comparison) -> None:
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             verdict_badge(found.verdict)
-            if told.get("simulated"):
-                st.badge("simulated", icon=":material/theater_comedy:", color="orange")
+            marks_badges(marks(told))
             link(session, "compare", "Compare", icon=":material/compare_arrows:", id=str(found.id))
         st.markdown(escaped(shortened(str(told.get("sentence", "")), 300)))
-        names = [run_title(str(told.get(f"{side}_run", ""))) for side in ("candidate", "baseline")]
+        candidate, baseline = side_titles(told)
         st.caption(
-            f"{escaped(shortened(names[0], 80))} against {escaped(shortened(names[1], 80))} · "
+            f"{escaped(shortened(candidate, 80))} against {escaped(shortened(baseline, 80))} · "
             f"{escaped(shown_time(found.created_at))}"
         )

@@ -11,7 +11,6 @@ from workbench.client import limits, spending
 from workbench.client.spending import Spending
 from workbench.dashboard.charts.home import spending_chart
 from workbench.dashboard.elements import chart, link
-from workbench.dashboard.frames.experiments import dollars
 from workbench.dashboard.frames.home import (
     Allowance,
     allowances,
@@ -22,11 +21,12 @@ from workbench.dashboard.frames.home import (
     unpriced_text,
 )
 from workbench.dashboard.session import Session
-from workbench.dashboard.text import escaped, shortened
+from workbench.dashboard.text import dollars, escaped, shortened
 
 __all__ = ["show_money"]
 
 _SHOWN: Final = 8
+_MEANINGS: Final = {"chats": "Answers in production and direct calls."}
 _SEES_MONEY: Final = ("experiment:read", "chat:read")
 
 
@@ -54,7 +54,7 @@ def _figures(told: Spending) -> None:
     with st.container(horizontal=True):
         st.metric("In all", escaped(dollars(known_total(told))))
         for name, part in purposes(told):
-            st.metric(name.capitalize(), escaped(dollars(part.dollars)))
+            st.metric(name.capitalize(), escaped(dollars(part.dollars)), help=_MEANINGS.get(name))
     unpriced = unpriced_text(sum(part.unpriced for _, part in purposes(told)))
     if unpriced:
         st.markdown(f":material/help: {escaped(unpriced)}: their models have no price.")

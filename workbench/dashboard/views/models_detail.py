@@ -10,9 +10,8 @@ import streamlit as st
 from workbench.client import models
 from workbench.client.models import AliasBinding, Bindings, Model, Usage
 from workbench.dashboard.charts.models import price_chart, usage_chart
-from workbench.dashboard.elements import chart, empty_state, link, shown_time
+from workbench.dashboard.elements import chart, empty_state, link, marks_badges, shown_time
 from workbench.dashboard.frames.models import (
-    dollars,
     parameter_frame,
     price_frame,
     price_table,
@@ -22,7 +21,7 @@ from workbench.dashboard.frames.models import (
     usage_totals,
 )
 from workbench.dashboard.session import Session
-from workbench.dashboard.text import escaped
+from workbench.dashboard.text import dollars, escaped
 from workbench.dashboard.views import models_changes
 
 __all__ = ["show"]
@@ -87,12 +86,7 @@ def _show_head(session: Session, model: Model) -> None:
         else:
             st.badge("pinned", icon=":material/push_pin:", color="blue", help="One snapshot.")
         if model.provider == "simulated":
-            st.badge(
-                "simulated",
-                icon=":material/theater_comedy:",
-                color="orange",
-                help="No provider is called, nothing is charged.",
-            )
+            marks_badges(["simulated"])
     _show_end(session, model)
     known = {
         "Context window": _tokens(model.facts.context_window),

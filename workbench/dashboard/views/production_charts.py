@@ -6,6 +6,7 @@ import streamlit as st
 
 from workbench.client.traffic import Traffic
 from workbench.dashboard.charts.production import (
+    TimeAxis,
     cost_chart,
     duration_chart,
     ending_chart,
@@ -30,23 +31,23 @@ _FIRST_TOKEN = "Time to first token"  # noqa: S105 - no secret
 
 def show_charts(found: Traffic) -> None:
     """Draw what there is to plot, two in a row where there is room."""
-    moves, named = deployment_frame(found), zone().key
+    moves, time = deployment_frame(found), _axis(found)
     left, right = st.columns(2, gap="medium")
     with left:
         frame = ending_frame(found)
         told = "Bars over time: answers by how they ended."
-        chart(ending_chart(frame, moves, named), frame, "answers", alt_text=told)
+        chart(ending_chart(frame, moves, time), frame, "answers", alt_text=told)
     with right:
         frame = error_frame(found)
         told = "A line over time with a band: the share of answers that ended in an error."
-        chart(error_chart(frame, moves, named), frame, "error-rate", alt_text=told)
+        chart(error_chart(frame, moves, time), frame, "error-rate", alt_text=told)
     left, right = st.columns(2, gap="medium")
     with left:
         frame = duration_frame(found)
         if frame.empty:
             st.caption("No answer of the window came whole, so there is no latency to show.")
         else:
-            plot = duration_chart(frame, moves, named, title=_LATENCY)
+            plot = duration_chart(frame, moves, time, title=_LATENCY)
             told = "Lines over time with bands: the latency that half, 95 % and 99 % stay below."
             chart(plot, frame, "latency", alt_text=told)
     with right:
@@ -54,7 +55,7 @@ def show_charts(found: Traffic) -> None:
         if frame.empty:
             st.caption("No answer of the window was streamed: none has a time to first token.")
         else:
-            plot = duration_chart(frame, moves, named, title=_FIRST_TOKEN)
+            plot = duration_chart(frame, moves, time, title=_FIRST_TOKEN)
             told = "Lines over time with bands: when the first token came, for half and for 95 %."
             chart(plot, frame, "first-token", alt_text=told)
     left, right = st.columns(2, gap="medium")
@@ -64,7 +65,7 @@ def show_charts(found: Traffic) -> None:
             st.caption("No tokens are known of the window's answers.")
         else:
             told = "Bars over time: input and output tokens."
-            chart(token_chart(frame, moves, named), frame, "tokens", alt_text=told)
+            chart(token_chart(frame, moves, time), frame, "tokens", alt_text=told)
     with right:
         _show_cost(found)
 
@@ -76,8 +77,12 @@ def _show_cost(found: Traffic) -> None:
         return
     moves, priced = deployment_frame(found), total.calls - total.unpriced
     told = "Bars over time: US dollars, of the answers with a known price."
-    chart(cost_chart(frame, moves, zone().key, priced), frame, "cost", alt_text=told)
+    chart(cost_chart(frame, moves, _axis(found), priced), frame, "cost", alt_text=told)
     if total.unpriced:
         st.caption(
             f"{total.unpriced:,} of {total.calls:,} answers have no known price and are left out."
         )
+
+
+def _axis(found: Traffic) -> TimeAxis:
+    return TimeAxis(zone().key, found.since, found.until)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -134,7 +134,10 @@ def _generations(
     named = {"alias": group.alias, "prompt": group.prompt, "model": group.model}
     chosen = {**look.filters, **{name: text for name, text in named.items() if text}}
     used = zone()
-    since, until = (f"{at.astimezone(used):%Y-%m-%dT%H:%M}" for at in window)
+    began, ended = window
+    # That page takes whole minutes: the last one is in it to its end.
+    ends = (began, ended + timedelta(minutes=1) if ended.second or ended.microsecond else ended)
+    since, until = (f"{at.astimezone(used):%Y-%m-%dT%H:%M}" for at in ends)
     times = {"since": since, "until": until, "zone": used.key}
     query = {"purpose": "chat", **chosen, **times, "ending": ending}
     return f"/generations?{urlencode(query, doseq=True)}"

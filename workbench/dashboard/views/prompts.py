@@ -61,7 +61,7 @@ def _say_none(search: str) -> None:
     empty_state(
         "There is no prompt yet.",
         "Write one with **New prompt** above, or register files: `workbench init --sample` makes "
-        "a sample workspace, and `workbench prompts push` registers its prompts.",
+        "a sample workspace, and `workbench prompts sync` registers its prompts.",
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Final
 
 import streamlit as st
@@ -12,12 +11,11 @@ from workbench.client import APIError, LimitReached
 from workbench.client.playground import PlaygroundAnswer, PlaygroundPreview
 from workbench.dashboard.elements import link, plain
 from workbench.dashboard.session import Session
-from workbench.dashboard.text import escaped
+from workbench.dashboard.text import dollars, escaped
 from workbench.message_text import message_text
 
-__all__ = ["Answered", "dollars", "show_answer", "show_refusal"]
+__all__ = ["Answered", "show_answer", "show_refusal"]
 
-_SMALLEST: Final = Decimal("0.000001")
 _FINISHES: Final = {
     "stop": "whole",
     "length": "cut off: the most tokens were reached",
@@ -57,7 +55,8 @@ def show_answer(session: Session, last: Answered | None, preview: PlaygroundPrev
     finish = _FINISHES.get(answer.finish_reason, answer.finish_reason)
     estimated = "" if answer.usage_source == "provider" else f" ({escaped(answer.usage_source)})"
     st.markdown(
-        f"Cost **{dollars(answer.cost)}**, at most {dollars(answer.most_cost)}  \n"
+        f"Cost **{escaped(dollars(answer.cost))}**, "
+        f"at most {escaped(dollars(answer.most_cost))}  \n"
         f"Tokens **{_count(answer.input_tokens)}** in, **{_count(answer.output_tokens)}** out"
         f"{estimated}  \n"
         f"Latency **{answer.latency_ms:,.0f} ms**  \n"
@@ -74,16 +73,6 @@ def show_answer(session: Session, last: Answered | None, preview: PlaygroundPrev
         )
     else:
         st.caption(f"On record as generation {answer.generation_id}.")
-
-
-def dollars(amount: Decimal | None) -> str:
-    """Return an amount in US dollars as Markdown; unknown is said so, and is never 0."""
-    if amount is None:
-        return "unknown"
-    if 0 < amount < _SMALLEST:
-        return f"below US\\${_SMALLEST:f}"
-    shown = f"{amount:.6f}".rstrip("0").rstrip(".")
-    return f"US\\${shown}"
 
 
 def _count(tokens: int | None) -> str:

@@ -18,9 +18,9 @@ from workbench.dashboard.elements import plain
 from workbench.dashboard.frames.playground import FieldError
 from workbench.dashboard.frames.prompts import model_references
 from workbench.dashboard.session import Session
-from workbench.dashboard.text import escaped
+from workbench.dashboard.text import dollars, escaped
 from workbench.dashboard.views import prompts_changes
-from workbench.dashboard.views.prompts_answer import Answered, dollars, show_answer, show_refusal
+from workbench.dashboard.views.prompts_answer import Answered, show_answer, show_refusal
 from workbench.dashboard.views.prompts_editor import Editor, opened
 from workbench.dashboard.views.prompts_example import show_example
 
@@ -130,7 +130,7 @@ def _bound(preview: PlaygroundPreview) -> str:
         tokens += f", at most {preview.most_output_tokens:,} out"
     if preview.most_cost is None:
         return f"What it costs at most is unknown: {tokens}."
-    return f"It costs at most {dollars(preview.most_cost)}: {tokens}."
+    return f"It costs at most {escaped(dollars(preview.most_cost))}: {tokens}."
 
 
 def _run(
