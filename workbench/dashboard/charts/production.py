@@ -70,7 +70,7 @@ def ending_chart(frame: pd.DataFrame, moves: pd.DataFrame, time: TimeAxis) -> al
         order=alt.Order("rank:Q"),
         tooltip=[*_span(), "ending:N", alt.Tooltip("answers:Q", format=",d")],
     )
-    return _marked("Answers by how they ended", f"n = {n:,}", bars, moves)
+    return _marked("Answers by how they ended", f"n = {n:,}", bars, moves, time)
 
 
 def error_chart(frame: pd.DataFrame, moves: pd.DataFrame, time: TimeAxis) -> alt.LayerChart:
@@ -94,7 +94,7 @@ def error_chart(frame: pd.DataFrame, moves: pd.DataFrame, time: TimeAxis) -> alt
     )
     n = int(frame["answers"].sum())
     told = f"with 95 % interval, n = {n:,}"
-    return _marked("Error rate", told, _layers(band, bar, line), moves, named=True)
+    return _marked("Error rate", told, _layers(band, bar, line), moves, time, named=True)
 
 
 def duration_chart(
@@ -130,7 +130,7 @@ def duration_chart(
     )
     n = int(frame[frame["percentile"] == shown[0]]["answers"].sum()) if shown else 0
     told = f"with 95 % intervals where there are enough answers, n = {n:,}"
-    return _marked(title, told, _layers(band, bar, line), moves, named=True)
+    return _marked(title, told, _layers(band, bar, line), moves, time, named=True)
 
 
 def token_chart(frame: pd.DataFrame, moves: pd.DataFrame, time: TimeAxis) -> alt.LayerChart:
@@ -142,7 +142,7 @@ def token_chart(frame: pd.DataFrame, moves: pd.DataFrame, time: TimeAxis) -> alt
         color=_colours("kind", shown, _TOKEN_COLOURS),
         tooltip=[*_span(), "kind:N", alt.Tooltip("tokens:Q", format=",d")],
     )
-    return _marked("Tokens", f"n = {n:,} tokens", bars, moves)
+    return _marked("Tokens", f"n = {n:,} tokens", bars, moves, time)
 
 
 def cost_chart(frame: pd.DataFrame, moves: pd.DataFrame, time: TimeAxis, n: int) -> alt.LayerChart:
@@ -155,7 +155,7 @@ def cost_chart(frame: pd.DataFrame, moves: pd.DataFrame, time: TimeAxis, n: int)
             alt.Tooltip("unpriced:Q", title="without a price", format=",d"),
         ],
     )
-    return _marked("Cost", f"n = {n:,} answers with a price", bars, moves)
+    return _marked("Cost", f"n = {n:,} answers with a price", bars, moves, time)
 
 
 def group_chart(
@@ -194,9 +194,7 @@ def _layers(*plots: alt.Chart | alt.LayerChart) -> alt.LayerChart:
 
 def _time(column: str, time: TimeAxis) -> alt.X:
     axis = alt.Axis(labelOverlap=True, tickCount=7, labelExpr=_CLOCK_OR_DAY)
-    window = [round(end.timestamp() * 1000) for end in (time.since, time.until)]
-    scale = alt.Scale(domain=window)
-    return alt.X(f"{column}:T", title=f"time ({time.zone})", axis=axis, scale=scale)
+    return alt.X(f"{column}:T", title=f"time ({time.zone})", axis=axis)
 
 
 def _moment(column: str) -> alt.Tooltip:
@@ -227,11 +225,17 @@ def _marked(
     told: str,
     plot: alt.Chart | alt.LayerChart,
     moves: pd.DataFrame,
+    time: TimeAxis,
     *,
     named: bool = False,
 ) -> alt.LayerChart:
-    """Return a plot with the moves of aliases marked in it; bars would cover their names."""
-    layers = [plot]
+    """Return a plot with the moves of aliases marked in it; bars would cover their names.
+
+    The window's ends are points that nobody sees: domains of several layers do not add up.
+    """
+    window = pd.DataFrame({"at": [time.since, time.until]})
+    ends = alt.Chart(window).mark_point(opacity=0, tooltip=None).encode(x=_time("at", time))
+    layers = [plot, ends]
     if len(moves):
         base = alt.Chart(moves).encode(x="at:T")
         details = [
